@@ -1,0 +1,1 @@
+//! History: the shard actors, their commit pipeline and task queues.

@@ -1,0 +1,1 @@
+//! Matching: the task-queue actors.

@@ -1,0 +1,1 @@
+//! Namespaces: settings snapshots and their actor.

@@ -1,0 +1,181 @@
+//! What a history shard can be asked.
+
+use std::sync::Arc;
+
+use perdure_kernel::{BusinessKey, ExecutionKey, ServiceError, ServiceResult, ShardId, ShardMap};
+use perdure_proto::{
+    api::{query::WorkflowQueryResult, workflowservice as ws},
+    records::QueuedTask,
+    tokens,
+};
+use perdure_runtime::{Permit, Recipient};
+
+use crate::{Ask, Caller, QueueName};
+
+/// A request with the token that names the task it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithToken<T, Q> {
+    /// Decoded token.
+    pub token: T,
+    /// The request as the client sent it.
+    pub request: Q,
+}
+
+/// The outcome that a worker reports for an activity, by token or by id (then `scheduled_event_id` of
+/// the token is 0 and `activity_id` is set).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActivityOutcome {
+    /// It succeeded.
+    Completed(ws::RespondActivityTaskCompletedRequest),
+    /// The attempt failed.
+    Failed(ws::RespondActivityTaskFailedRequest),
+    /// It confirmed its cancellation.
+    Canceled(ws::RespondActivityTaskCanceledRequest),
+}
+
+/// A poller took a workflow task: record the start and say what the worker needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkflowTaskStart {
+    /// The task as matching held it.
+    pub task: QueuedTask,
+    /// Fresh for every match; the same id again gets the same answer.
+    pub request_id: String,
+    /// Queue the poller polled.
+    pub queue: QueueName,
+    /// The poll.
+    pub poll: Arc<ws::PollWorkflowTaskQueueRequest>,
+}
+
+/// A poller took an activity task: record the start and say what the worker needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivityTaskStart {
+    /// The task as matching held it.
+    pub task: QueuedTask,
+    /// Fresh for every match; the same id again gets the same answer.
+    pub request_id: String,
+    /// Queue the poller polled.
+    pub queue: QueueName,
+    /// The poll.
+    pub poll: Arc<ws::PollActivityTaskQueueRequest>,
+}
+
+/// A direct query reached a worker: give it the history it needs. Nothing is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryTaskStart {
+    /// The run that is queried.
+    pub run: ExecutionKey,
+    /// Whether the poller polled the run's sticky queue.
+    pub sticky: bool,
+}
+
+macro_rules! history_calls {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $response:ty;)*) => {
+        /// A request to the shard that holds its execution.
+        pub enum HistoryCall {
+            $($(#[$doc])* $name(Ask<$request, $response>),)*
+        }
+
+        impl HistoryCall {
+            /// The call's name, for metrics and logs.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Answers with a refusal.
+            pub fn refuse(self, error: ServiceError) {
+                match self { $(Self::$name(ask) => ask.refuse(error),)* }
+            }
+        }
+
+        $(impl From<Ask<$request, $response>> for HistoryCall {
+            fn from(ask: Ask<$request, $response>) -> Self {
+                Self::$name(ask)
+            }
+        })*
+    };
+}
+
+history_calls! {
+    /// Starts a run, or resolves the id by its policies.
+    StartWorkflow(Box<ws::StartWorkflowExecutionRequest>) -> ws::StartWorkflowExecutionResponse;
+    /// Signals the open run, or starts one with the signal.
+    SignalWithStart(Box<ws::SignalWithStartWorkflowExecutionRequest>) -> ws::SignalWithStartWorkflowExecutionResponse;
+    /// Adds a signal.
+    Signal(Box<ws::SignalWorkflowExecutionRequest>) -> ws::SignalWorkflowExecutionResponse;
+    /// Asks the workflow to cancel.
+    RequestCancel(Box<ws::RequestCancelWorkflowExecutionRequest>) -> ws::RequestCancelWorkflowExecutionResponse;
+    /// Ends the run.
+    Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
+    /// Tells about a run.
+    DescribeWorkflow(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse;
+    /// A page of events, or the wait for one. The token of the request is already checked and decoded.
+    ReadHistory(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryRequest>) -> ws::GetWorkflowExecutionHistoryResponse;
+    /// A page of events, newest first.
+    ReadHistoryReverse(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryReverseRequest>) -> ws::GetWorkflowExecutionHistoryReverseResponse;
+    /// Queries a workflow.
+    Query(Box<ws::QueryWorkflowRequest>) -> ws::QueryWorkflowResponse;
+    /// A worker's decisions.
+    WorkflowTaskCompleted(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>) -> ws::RespondWorkflowTaskCompletedResponse;
+    /// A worker could not make its decisions.
+    WorkflowTaskFailed(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskFailedRequest>>) -> ws::RespondWorkflowTaskFailedResponse;
+    /// An activity's outcome.
+    ActivityOutcome(Box<WithToken<tokens::ActivityTask, ActivityOutcome>>) -> ();
+    /// An activity's sign of life.
+    ActivityHeartbeat(Box<WithToken<tokens::ActivityTask, ws::RecordActivityTaskHeartbeatRequest>>) -> ws::RecordActivityTaskHeartbeatResponse;
+    /// Forgets the sticky queue.
+    ResetSticky(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse;
+    /// From matching: a poller took a workflow task.
+    StartWorkflowTask(Box<WorkflowTaskStart>) -> Box<ws::PollWorkflowTaskQueueResponse>;
+    /// From matching: a poller took an activity task.
+    StartActivityTask(Box<ActivityTaskStart>) -> Box<ws::PollActivityTaskQueueResponse>;
+    /// From matching: a poller took a direct query.
+    StartQueryTask(QueryTaskStart) -> Box<ws::PollWorkflowTaskQueueResponse>;
+}
+
+/// An answer to a direct query, as matching passes it on.
+pub type QueryAnswer = WorkflowQueryResult;
+
+/// Finds a shard's actor.
+pub trait HistoryDirectory: Send + Sync + 'static {
+    /// The actor that owns `shard` now; `None` while nobody does.
+    fn shard(&self, shard: ShardId) -> Option<Recipient<HistoryCall>>;
+
+    /// The ranges in force.
+    fn shard_map(&self) -> Arc<ShardMap>;
+}
+
+/// Delivers calls to history shards.
+#[derive(Clone)]
+pub struct HistoryClient {
+    directory: Arc<dyn HistoryDirectory>,
+}
+
+impl HistoryClient {
+    /// A client that finds shards through `directory`.
+    pub fn new(directory: Arc<dyn HistoryDirectory>) -> Self {
+        Self { directory }
+    }
+
+    /// Sends a call to the shard that holds `key`. A call that cannot be delivered is answered
+    /// `UNAVAILABLE`; nothing happened then.
+    pub fn send(&self, key: &BusinessKey, call: HistoryCall) {
+        let shard = self.directory.shard_map().shard_of(key);
+        let Some(recipient) = self.directory.shard(shard) else {
+            return call.refuse(ServiceError::unavailable(format!("shard {shard} has no owner at the moment; try again")));
+        };
+        if let Err(gone) = recipient.tell(call) {
+            gone.0.refuse(ServiceError::unavailable(format!("shard {shard} is restarting; try again")));
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub async fn ask<Q, R>(&self, key: &BusinessKey, caller: Caller, request: Q, permit: Option<Permit>) -> ServiceResult<R>
+    where
+        R: Send + 'static,
+        HistoryCall: From<Ask<Q, R>>,
+    {
+        let (ask, answer) = Ask::new(caller, request, permit);
+        self.send(key, ask.into());
+        answer.await
+    }
+}

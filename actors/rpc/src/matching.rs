@@ -1,0 +1,150 @@
+//! What a task queue can be asked.
+
+use std::sync::Arc;
+
+use perdure_kernel::{ExecutionKey, ServiceError, ServiceResult};
+use perdure_proto::{
+    api::{query::WorkflowQuery, workflowservice as ws},
+    records::QueuedTask,
+};
+use perdure_runtime::{Permit, Recipient};
+
+use crate::{Ask, Caller, QueueName};
+
+/// A task for a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddTask {
+    /// The queue's root or a partition; the queue's owner spreads tasks over partitions.
+    pub queue: QueueName,
+    /// The task.
+    pub task: QueuedTask,
+}
+
+/// A query that goes straight to a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DirectQuery {
+    /// Queue to offer it on.
+    pub queue: QueueName,
+    /// The run that is queried.
+    pub run: ExecutionKey,
+    /// The query.
+    pub query: WorkflowQuery,
+}
+
+/// A poll as a queue sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Poll<Q> {
+    /// The queue that is polled.
+    pub queue: QueueName,
+    /// The request as the worker sent it.
+    pub request: Arc<Q>,
+}
+
+/// A question about a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribeQueue {
+    /// The queue.
+    pub queue: QueueName,
+    /// The request as the client sent it.
+    pub request: ws::DescribeTaskQueueRequest,
+}
+
+/// A worker's answer to a direct query. `query_id` and queue come from its token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnswerQuery {
+    /// Queue partition that holds the query.
+    pub queue: QueueName,
+    /// Which query.
+    pub query_id: String,
+    /// The answer.
+    pub request: ws::RespondQueryTaskCompletedRequest,
+}
+
+macro_rules! matching_calls {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $response:ty;)*) => {
+        /// A request to a task queue partition.
+        pub enum MatchingCall {
+            $($(#[$doc])* $name(Ask<$request, $response>),)*
+        }
+
+        impl MatchingCall {
+            /// The call's name, for metrics and logs.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Answers with a refusal.
+            pub fn refuse(self, error: ServiceError) {
+                match self { $(Self::$name(ask) => ask.refuse(error),)* }
+            }
+        }
+
+        $(impl From<Ask<$request, $response>> for MatchingCall {
+            fn from(ask: Ask<$request, $response>) -> Self {
+                Self::$name(ask)
+            }
+        })*
+    };
+}
+
+matching_calls! {
+    /// From history: offer a task. Answered once the task was handed to a poller or is in the backlog:
+    /// from then on matching answers for it. `StickyWorkerUnavailable` when the queue is sticky and nobody polls it.
+    AddTask(AddTask) -> ();
+    /// From history: ask a worker. Never stored.
+    Query(Box<DirectQuery>) -> ws::QueryWorkflowResponse;
+    /// Waits for a workflow task or a query. An empty response (no task token) when there was none in time.
+    PollWorkflowTask(Poll<ws::PollWorkflowTaskQueueRequest>) -> Box<ws::PollWorkflowTaskQueueResponse>;
+    /// Waits for an activity task. An empty response when there was none in time.
+    PollActivityTask(Poll<ws::PollActivityTaskQueueRequest>) -> Box<ws::PollActivityTaskQueueResponse>;
+    /// A worker answers a direct query.
+    AnswerQuery(Box<AnswerQuery>) -> ws::RespondQueryTaskCompletedResponse;
+    /// Tells about the queue.
+    Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
+}
+
+/// Finds or starts a task queue's actor.
+pub trait MatchingDirectory: Send + Sync + 'static {
+    /// The actor of the partition; `None` when no more can be started.
+    fn queue(&self, queue: &QueueName) -> Option<Recipient<MatchingCall>>;
+}
+
+/// Delivers calls to task queues.
+#[derive(Clone)]
+pub struct MatchingClient {
+    directory: Arc<dyn MatchingDirectory>,
+}
+
+/// Times a call is sent again when the queue's actor went to rest just before it arrived.
+const DELIVERY_ATTEMPTS_MAX: usize = 3;
+
+impl MatchingClient {
+    /// A client that finds queues through `directory`.
+    pub fn new(directory: Arc<dyn MatchingDirectory>) -> Self {
+        Self { directory }
+    }
+
+    /// Sends a call to `queue`. A call that cannot be delivered is answered `UNAVAILABLE`; nothing
+    /// happened then.
+    pub fn send(&self, queue: &QueueName, mut call: MatchingCall) {
+        for _ in 0..DELIVERY_ATTEMPTS_MAX {
+            let Some(recipient) = self.directory.queue(queue) else { break };
+            match recipient.tell(call) {
+                Ok(()) => return,
+                Err(gone) => call = gone.0,
+            }
+        }
+        call.refuse(ServiceError::unavailable(format!("task queue {queue} is not ready; try again")));
+    }
+
+    /// Sends a request and waits for its answer.
+    pub async fn ask<Q, R>(&self, queue: &QueueName, caller: Caller, request: Q, permit: Option<Permit>) -> ServiceResult<R>
+    where
+        R: Send + 'static,
+        MatchingCall: From<Ask<Q, R>>,
+    {
+        let (ask, answer) = Ask::new(caller, request, permit);
+        self.send(queue, ask.into());
+        answer.await
+    }
+}

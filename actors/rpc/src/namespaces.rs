@@ -1,0 +1,36 @@
+//! What handlers can ask about namespaces.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use perdure_kernel::{Namespace, NamespaceId, ServiceResult};
+use perdure_proto::api::workflowservice as ws;
+
+/// Namespaces as the frontend and the shards see them: snapshots to read, requests to change them.
+#[async_trait]
+pub trait NamespaceService: Send + Sync + 'static {
+    /// The cached snapshot of a name; `None` when it is not cached. Never waits.
+    fn by_name(&self, name: &str) -> Option<Arc<Namespace>>;
+
+    /// The cached snapshot of an id; `None` when it is not cached. Never waits.
+    fn by_id(&self, id: &NamespaceId) -> Option<Arc<Namespace>>;
+
+    /// The snapshot of a name, read from the store when it is not cached. `NamespaceNotFound` when there
+    /// is none.
+    async fn resolve(&self, name: &str) -> ServiceResult<Arc<Namespace>>;
+
+    /// `RegisterNamespace`.
+    async fn register(&self, request: ws::RegisterNamespaceRequest) -> ServiceResult<ws::RegisterNamespaceResponse>;
+
+    /// `DescribeNamespace`.
+    async fn describe(&self, request: ws::DescribeNamespaceRequest) -> ServiceResult<ws::DescribeNamespaceResponse>;
+
+    /// `ListNamespaces`.
+    async fn list(&self, request: ws::ListNamespacesRequest) -> ServiceResult<ws::ListNamespacesResponse>;
+
+    /// `UpdateNamespace`.
+    async fn update(&self, request: ws::UpdateNamespaceRequest) -> ServiceResult<ws::UpdateNamespaceResponse>;
+
+    /// `DeprecateNamespace`.
+    async fn deprecate(&self, request: ws::DeprecateNamespaceRequest) -> ServiceResult<ws::DeprecateNamespaceResponse>;
+}

@@ -1,0 +1,1 @@
+//! Supervised actors: the only crate that names actix.

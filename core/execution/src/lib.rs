@@ -1,0 +1,1 @@
+//! The deterministic state machines of durable executions.

@@ -1,0 +1,1 @@
+//! Retry policies and the maths of backoff.

@@ -1,0 +1,24 @@
+//! What every crate above shares: ids, time, errors, limits, the shard map and the maths of backoff.
+//!
+//! This crate reads no clock, draws no random numbers, spawns nothing and does no IO. Time, randomness
+//! and ids are handed in: see [`clock::Clock`] and [`random::Random`].
+
+pub mod backoff;
+pub mod clock;
+pub mod cron;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod namespace;
+pub mod random;
+pub mod shard_map;
+pub mod time;
+
+pub use clock::Clock;
+pub use error::{ErrorKind, ServiceError, ServiceResult};
+pub use ids::{Archetype, BusinessKey, ExecutionKey, NamespaceId, ShardId};
+pub use limits::Limits;
+pub use namespace::Namespace;
+pub use random::Random;
+pub use shard_map::ShardMap;
+pub use time::Timestamp;

@@ -1,0 +1,126 @@
+//! Bounds that a client can meet, with Temporal's defaults (dynamic config keys in the field docs).
+
+use std::time::Duration;
+
+/// Limits in force for a namespace, as plain values. Sizes are bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// `limit.maxIDLength`
+    pub id_length_max: usize,
+    /// `limit.blobSize.error`
+    pub blob_size_max: usize,
+    /// `limit.blobSize.warn`
+    pub blob_size_warn: usize,
+    /// `limit.memoSize.error`
+    pub memo_size_max: usize,
+    /// `frontend.searchAttributesNumberOfKeysLimit`
+    pub search_attribute_keys_max: usize,
+    /// `frontend.searchAttributesSizeOfValueLimit`
+    pub search_attribute_value_size_max: usize,
+    /// `frontend.searchAttributesTotalSizeLimit`
+    pub search_attribute_total_size_max: usize,
+    /// `limit.userMetadataSummarySize`
+    pub user_metadata_summary_size_max: usize,
+    /// `limit.userMetadataDetailsSize`
+    pub user_metadata_details_size_max: usize,
+    /// `frontend.maxlinksPerRequest`
+    pub links_per_request_max: usize,
+    /// `frontend.linkMaxSize`
+    pub link_size_max: usize,
+    /// `limit.mutableStateActivityFailureSize.error`
+    pub activity_failure_size_max: usize,
+    /// `limit.historySize.suggestContinueAsNew`
+    pub history_size_suggest: usize,
+    /// `limit.historySize.error`
+    pub history_size_max: usize,
+    /// `limit.historyCount.suggestContinueAsNew`
+    pub history_count_suggest: usize,
+    /// `limit.historyCount.error`
+    pub history_count_max: usize,
+    /// `limit.mutableStateSize.error`
+    pub mutable_state_size_max: usize,
+    /// `limit.numPendingActivities.error`
+    pub pending_activities_max: usize,
+    /// `history.maximumSignalsPerExecution`; 0 is no limit
+    pub signals_per_execution_max: usize,
+    /// `history.maximumBufferedEventsBatch`
+    pub buffered_events_max: usize,
+    /// `history.maximumBufferedEventsSizeInBytes`
+    pub buffered_events_size_max: usize,
+    /// `history.MaxBufferedQueryCount`
+    pub buffered_queries_max: usize,
+    /// `history.historyMaxAutoResetPoints`
+    pub auto_reset_points_max: usize,
+    /// Events of one page of history (hard bound of `frontend.historyMaxPageSize`)
+    pub history_page_size_max: usize,
+    /// `history.defaultWorkflowTaskTimeout`
+    pub workflow_task_timeout_default: Duration,
+    /// Longest workflow task timeout that a client may ask for
+    pub workflow_task_timeout_max: Duration,
+    /// `history.workflowTaskHeartbeatTimeout`
+    pub workflow_task_heartbeat_max: Duration,
+    /// `history.workflowTaskRetryMaxInterval`
+    pub workflow_task_retry_interval_max: Duration,
+    /// `history.workflowIdReuseMinimalInterval`
+    pub id_reuse_interval_min: Duration,
+    /// `history.longPollExpirationInterval`
+    pub history_long_poll: Duration,
+    /// `matching.longPollExpirationInterval`
+    pub task_long_poll: Duration,
+    /// `history.retentionTimerJitterDuration`
+    pub retention_jitter_max: Duration,
+    /// `system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute`; 0 is never
+    pub workflow_task_problems_to_report: i32,
+    /// `system.enableEagerWorkflowStart`
+    pub eager_workflow_start: bool,
+    /// `system.enableActivityEagerExecution`
+    pub eager_activities: bool,
+    /// Longest duration kept as given; longer ones are cut to it without an error
+    pub duration_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * 1024;
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        Self {
+            id_length_max: 1000,
+            blob_size_max: 2 * MIB,
+            blob_size_warn: 512 * KIB,
+            memo_size_max: 2 * MIB,
+            search_attribute_keys_max: 100,
+            search_attribute_value_size_max: 2 * KIB,
+            search_attribute_total_size_max: 40 * KIB,
+            user_metadata_summary_size_max: 400,
+            user_metadata_details_size_max: 20_000,
+            links_per_request_max: 10,
+            link_size_max: 4000,
+            activity_failure_size_max: 4 * KIB,
+            history_size_suggest: 4 * MIB,
+            history_size_max: 50 * MIB,
+            history_count_suggest: 4096,
+            history_count_max: 51_200,
+            mutable_state_size_max: 8 * MIB,
+            pending_activities_max: 2000,
+            signals_per_execution_max: 10_000,
+            buffered_events_max: 100,
+            buffered_events_size_max: 2 * MIB,
+            buffered_queries_max: 1,
+            auto_reset_points_max: 20,
+            history_page_size_max: 256,
+            workflow_task_timeout_default: Duration::from_secs(10),
+            workflow_task_timeout_max: Duration::from_secs(120),
+            workflow_task_heartbeat_max: Duration::from_secs(30 * 60),
+            workflow_task_retry_interval_max: Duration::from_secs(10 * 60),
+            id_reuse_interval_min: Duration::from_secs(1),
+            history_long_poll: Duration::from_secs(20),
+            task_long_poll: Duration::from_secs(60),
+            retention_jitter_max: Duration::from_secs(30 * 60),
+            workflow_task_problems_to_report: 5,
+            eager_workflow_start: true,
+            eager_activities: true,
+            duration_max: 100 * 365 * DAY,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The task-queue machine: pairs pollers with tasks.

@@ -1,0 +1,1 @@
+//! The public gRPC services: validation, admission and error mapping.

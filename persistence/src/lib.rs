@@ -1,0 +1,31 @@
+//! What a store must do, and nothing about what it stores means.
+//!
+//! Stores keep opaque bytes under typed keys. They know no workflow, no event and no rule of the domain:
+//! those live in `core/`. Every back end passes the one suite in [`conformance`].
+//!
+//! The write path has one shape: a *commit* is a batch of everything a shard decided since its last
+//! commit, written atomically under the shard's range id. See [`shard::ShardCommit`].
+
+pub mod cluster;
+pub mod conformance;
+pub mod error;
+pub mod memory;
+pub mod namespace;
+pub mod shard;
+pub mod task_queue;
+
+use std::sync::Arc;
+
+pub use cluster::ClusterStore;
+pub use error::{StoreError, StoreErrorKind, StoreResult};
+pub use namespace::NamespaceStore;
+pub use shard::ShardStore;
+pub use task_queue::TaskQueueStore;
+
+/// A whole back end: every store trait, behind one handle.
+pub trait Store: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore {}
+
+impl<S: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore> Store for S {}
+
+/// A shared back end.
+pub type SharedStore = Arc<dyn Store>;

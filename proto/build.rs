@@ -1,0 +1,71 @@
+//! Generates the API types and stubs. No `protoc` and no copied `.proto` files: the public API comes
+//! from the descriptor set that `temporalio-protos` publishes, our own files are parsed by protox
+//! against it.
+
+use std::{collections::HashSet, env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use protox::file::{ChainFileResolver, DescriptorSetFileResolver, IncludeFileResolver};
+
+const OWN_PROTOS: &[&str] = &["perdure/persistence/v1/records.proto", "perdure/token/v1/tokens.proto"];
+
+/// Packages of the SDK's descriptor set that a server neither speaks nor stores.
+const SKIPPED_PACKAGES: &[&str] = &["coresdk", "temporal.api.cloud", "temporal.api.testservice", "grpc.health"];
+
+/// The two services that the frontend serves; their method names become [`rpcs.rs`].
+const SERVED: &[(&str, &str)] = &[
+    ("temporal.api.workflowservice.v1", "WorkflowService"),
+    ("temporal.api.operatorservice.v1", "OperatorService"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let api_path = env::var("DEP_TEMPORALIO_PROTOS_DESCRIPTOR_PATH")?;
+    println!("cargo:rerun-if-changed={api_path}");
+    let mut api = FileDescriptorSet::decode(fs::read(&api_path)?.as_slice())?;
+    api.file.retain(|file| !SKIPPED_PACKAGES.iter().any(|skip| file.package().starts_with(skip)));
+
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(IncludeFileResolver::new(PathBuf::from("proto")));
+    resolver.add(DescriptorSetFileResolver::new(api.clone()));
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    for file in OWN_PROTOS {
+        compiler.open_file(file)?;
+    }
+    let own = compiler.file_descriptor_set();
+    let known: HashSet<String> = api.file.iter().map(|file| file.name().to_owned()).collect();
+    let mut all = api;
+    all.file.extend(own.file.into_iter().filter(|file| !known.contains(file.name())));
+
+    fs::write(out.join("descriptors.bin"), all.encode_to_vec())?;
+    fs::write(out.join("rpcs.rs"), rpc_table(&all))?;
+    // Comments of the public API are not repeated in generated code: they are published with it.
+    for file in &mut all.file {
+        file.source_code_info = None;
+    }
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(true)
+        .bytes(".")
+        .include_file("mod.rs")
+        .compile_fds(all)?;
+    Ok(())
+}
+
+/// `pub const RPCS: &[(service, method)]`, so that tests can hold the documents against the API.
+fn rpc_table(all: &FileDescriptorSet) -> String {
+    let mut table = String::from("pub const RPCS: &[(&str, &str)] = &[\n");
+    for (package, service_name) in SERVED {
+        let services = all.file.iter().filter(|file| file.package() == *package).flat_map(|file| &file.service);
+        for service in services.filter(|service| service.name() == *service_name) {
+            for method in &service.method {
+                table.push_str(&format!("    (\"{service_name}\", \"{}\"),\n", method.name()));
+            }
+        }
+    }
+    table.push_str("];\n");
+    table
+}

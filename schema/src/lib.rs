@@ -1,0 +1,1 @@
+//! Versioned database schemas, embedded as data.

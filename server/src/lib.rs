@@ -1,0 +1,1 @@
+//! The perdure binary: command line, wiring and the embedding API.

@@ -1,0 +1,1 @@
+"""End-to-end scenarios for a Temporal-compatible server, written with the official Python SDK."""

@@ -1,0 +1,1 @@
+//! End-to-end tests and the checks of the house itself.
