@@ -50,6 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(true)
         .build_server(true)
         .bytes(".")
+        // Ordered maps: the same message always encodes to the same bytes.
+        .btree_map(".")
         .include_file("mod.rs")
         .compile_fds(all)?;
     Ok(())

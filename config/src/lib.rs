@@ -1,1 +1,29 @@
-//! Static and dynamic configuration as typed values.
+//! Dynamic configuration as typed values: Temporal's keys, file format and precedence.
+//!
+//! - [`served`] is the table of keys that this server acts on: name, type, default, what each feeds.
+//! - [`load`] turns a file's text and command-line values into [`Settings`], an immutable snapshot, with
+//!   [`Warning`]s for keys that Temporal knows and this server does not act on. Unknown keys and values
+//!   of a wrong type are refused.
+//! - [`DynamicConfig`] is the handle that services hold: reads are a pointer load, and a new snapshot
+//!   takes effect at once.
+//!
+//! Nothing here reads files, clocks or the environment.
+
+mod constraint;
+mod duration;
+mod error;
+mod handle;
+mod keys;
+mod load;
+pub mod served;
+mod settings;
+mod value;
+
+pub use constraint::{At, Constraints};
+pub use duration::{format_duration, parse_duration};
+pub use error::{DynamicConfigError, Warning};
+pub use handle::DynamicConfig;
+pub use keys::{KNOWN_KEYS, KnownKey, RETIRED_KEYS, RetiredKey, Scope, known_key, nearest_key, retired_key};
+pub use load::{Assignment, Loaded, Sources, load};
+pub use settings::{FrontendRates, KeepAlive, Settings, TaskQueueSettings};
+pub use value::Value;

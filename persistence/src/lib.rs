@@ -1,16 +1,19 @@
 //! What a store must do, and nothing about what it stores means.
 //!
 //! Stores keep opaque bytes under typed keys. They know no workflow, no event and no rule of the domain:
-//! those live in `core/`. Every back end passes the one suite in [`conformance`].
+//! those live in `core/`. Every back end passes the one suite in `conformance` (feature `testkit`).
 //!
 //! The write path has one shape: a *commit* is a batch of everything a shard decided since its last
 //! commit, written atomically under the shard's range id. See [`shard::ShardCommit`].
 
 pub mod cluster;
+#[cfg(any(test, feature = "testkit"))]
 pub mod conformance;
+pub mod decorator;
 pub mod error;
 pub mod memory;
 pub mod namespace;
+pub mod operation;
 pub mod shard;
 pub mod task_queue;
 
@@ -19,6 +22,7 @@ use std::sync::Arc;
 pub use cluster::ClusterStore;
 pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use namespace::NamespaceStore;
+pub use operation::Operation;
 pub use shard::ShardStore;
 pub use task_queue::TaskQueueStore;
 

@@ -36,6 +36,21 @@ pub struct ShardCommit {
     pub timer_ack: Option<Timestamp>,
 }
 
+impl ShardCommit {
+    /// A commit that changes nothing: written as it is, it checks the lease.
+    pub const fn new(shard: ShardId, range_id: i64) -> Self {
+        Self {
+            shard,
+            range_id,
+            executions: Vec::new(),
+            immediate: None,
+            timers: Vec::new(),
+            immediate_ack: None,
+            timer_ack: None,
+        }
+    }
+}
+
 /// Change of one execution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecutionWrite {
@@ -64,7 +79,7 @@ pub enum ExecutionOp {
         items_put: Vec<(ItemKey, Bytes)>,
         /// Items removed. Removing an absent item is no error.
         items_deleted: Vec<ItemKey>,
-        /// History batches to append, ascending.
+        /// History batches to append, ascending. One that starts where a stored batch starts replaces it.
         history: Vec<HistoryBatch>,
     },
     /// Removes the record, every item and the whole history. Removing an absent run is no error.
@@ -80,7 +95,8 @@ pub struct ItemKey {
     pub name: String,
 }
 
-/// Moves or clears the pointer from a business id to its current run.
+/// Moves or clears the pointer from a business id to its current run. Several moves of one pointer in one
+/// commit take effect in the order of its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentRunWrite {
     /// Run the pointer must name now; `None`: there must be no pointer.
@@ -146,7 +162,7 @@ pub enum Direction {
 /// A page of keys in a listing of executions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionPage {
-    /// Keys, ascending.
+    /// Keys, in the store's order.
     pub keys: Vec<ExecutionKey>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<ExecutionKey>,
@@ -193,7 +209,8 @@ pub trait ShardStore: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Vec<TimerRow>>;
 
-    /// Every run of the shard, in key order, a page at a time, starting at `from` (inclusive).
+    /// Every run of the shard, a page at a time, starting at `from` (inclusive). The order is the store's
+    /// own and does not change; runs made or removed meanwhile may be missed or seen, others are listed once.
     async fn list_executions(
         &self,
         shard: ShardId,

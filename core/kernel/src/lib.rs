@@ -11,6 +11,8 @@ pub mod ids;
 pub mod limits;
 pub mod namespace;
 pub mod random;
+pub mod retry_policy;
+pub mod search_attributes;
 pub mod shard_map;
 pub mod time;
 

@@ -12,8 +12,8 @@ import temporalio.api.common.v1 as common_pb
 import temporalio.api.errordetails.v1 as errordetails_pb  # noqa: F401 (types of error details)
 from google.protobuf.json_format import MessageToDict
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import FailureError
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -116,12 +116,18 @@ class Env:
         """Awaits a call that must fail, notes how, and returns the error."""
         try:
             value = await call
-        except (RPCError, FailureError, WorkflowFailureError, Exception) as error:
-            if isinstance(error, asyncio.TimeoutError):
-                raise
+        except TemporalError as error:
             self.note(key, describe_error(error))
             return error
         raise AssertionError(f"{key}: expected a failure, got {value!r}")
+
+    async def failure_or_none(self, key: str, call: Awaitable[Any]) -> None:
+        """Awaits a call and notes whether and how it failed."""
+        try:
+            await call
+            self.note(key, None)
+        except TemporalError as error:
+            self.note(key, describe_error(error))
 
     async def until(self, what: str, predicate: Callable[[], Awaitable[Any]]) -> Any:
         """Asks until the answer is truthy; for state that offers no long poll."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -13,7 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import AsyncIterator
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
 # One of each type, so that every conversion is exercised.
@@ -42,25 +45,32 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
+@functools.cache
+def runtime() -> Runtime:
+    """The SDK's core, told not to warn of what scenarios provoke on purpose."""
+    quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=quiet))
+
+
 async def connect(address: str) -> Client:
     """Waits for the first successful call, for START_SECONDS at most."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
-            client = await Client.connect(address, identity=IDENTITY)
+            client = await Client.connect(address, identity=IDENTITY, runtime=runtime())
             # The default namespace can appear a moment after the listener.
-            await client.count_workflows("WorkflowId = 'none'")
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace)
+            )
             return client
         except (RuntimeError, RPCError) as error:
-            if isinstance(error, RPCError) and error.message.startswith("method"):
-                return client
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"no answer from {address}: {error}") from error
             await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
-async def server(binary: str, *extra: str) -> AsyncIterator[str]:
+async def server(binary: str) -> AsyncIterator[str]:
     """Runs `binary server start-dev` on a free port and yields its address."""
     found = shutil.which(binary)
     if found is None:
@@ -72,7 +82,6 @@ async def server(binary: str, *extra: str) -> AsyncIterator[str]:
     ]  # fmt: skip
     for name, kind in SEARCH_ATTRIBUTES.items():
         command += ["--search-attribute", f"{name}={kind}"]
-    command += extra
     log = tempfile.NamedTemporaryFile(prefix="sdk-suite-", suffix=".log", delete=False)
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     failed = True

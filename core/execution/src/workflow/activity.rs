@@ -1,0 +1,222 @@
+//! Activities of a workflow: attempts, retries, timeouts, ends.
+//!
+//! A started attempt writes nothing: its started event joins the history together with the event that
+//! ends the activity. Until then an attempt lives in the run's volatile state.
+
+use perdure_kernel::{
+    Timestamp,
+    retry_policy::{RetryDecision, RetryQuestion, RetrySubject, next_retry},
+    time::span,
+};
+use perdure_proto::{
+    api::{
+        common::WorkerVersionStamp,
+        enums::{RetryState, TimeoutType},
+        failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
+        history::{
+            ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes,
+            ActivityTaskTimedOutEventAttributes, history_event::Attributes,
+        },
+    },
+    records,
+};
+use prost::Message;
+
+use super::{
+    calls::task_completed::server_failure,
+    change::NewTask,
+    deadline::ActivityTimeout,
+    draft::{Draft, EventExtras},
+    task::{as_nanos, nanos},
+};
+
+/// Request id of an attempt that the worker gets in the answer to its workflow task.
+const EAGER_REQUEST_ID: &str = "eager-activity-start";
+
+/// The worker that gets an activity in the answer to its workflow task.
+#[derive(Clone, Debug)]
+pub(crate) struct EagerWorker {
+    pub(crate) identity: String,
+    pub(crate) worker_version: Option<WorkerVersionStamp>,
+}
+
+impl Draft<'_, '_> {
+    /// Schedules an activity; with `eager` its first attempt is started at once. Returns the id of its
+    /// scheduled event.
+    pub(crate) fn schedule_activity(
+        &mut self,
+        event: ActivityTaskScheduledEventAttributes,
+        extras: EventExtras,
+        eager: Option<EagerWorker>,
+    ) -> i64 {
+        let id = self.emit_with(Attributes::ActivityTaskScheduledEventAttributes(event), extras);
+        let now = self.now().as_nanos();
+        let mut attempt = records::ActivityAttempt { attempt: 1, scheduled_time: now, ..Default::default() };
+        let dispatch = eager.is_none();
+        if let Some(worker) = eager {
+            attempt.started_time = now;
+            attempt.request_id = EAGER_REQUEST_ID.to_owned();
+            attempt.identity = worker.identity;
+            attempt.worker_version = worker.worker_version;
+        }
+        self.set_attempt(id, attempt);
+        if dispatch {
+            self.dispatch_activity(id);
+        }
+        id
+    }
+
+    /// Hands the present attempt to matching.
+    pub(crate) fn dispatch_activity(&mut self, id: i64) {
+        let (Some(activity), Some(attempt)) = (self.state.activities.get(&id), self.state.attempt(id)) else { return };
+        let Some(options) = &activity.attributes else { return };
+        let own = options.priority.as_ref();
+        self.tasks.push(NewTask::Activity(records::DispatchActivityTask {
+            scheduled_event_id: id,
+            stamp: attempt.stamp,
+            attempt: attempt.attempt,
+            task_queue: options.task_queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
+            schedule_to_start: as_nanos(span(options.schedule_to_start_timeout.as_ref())),
+            priority: own.or(self.state.start.priority.as_ref()).cloned(),
+        }));
+    }
+
+    /// A retry's backoff is over.
+    pub(crate) fn dispatch_retry(&mut self, id: i64) {
+        let Some(attempt) = self.state.attempt(id) else { return };
+        let mut attempt = (**attempt).clone();
+        attempt.waits_for_retry = false;
+        self.set_attempt(id, attempt);
+        self.dispatch_activity(id);
+    }
+
+    /// Decides whether the attempt that just failed is followed by another one, and if so arranges it.
+    /// Anything but `InProgress` leaves the activity for the caller to end.
+    pub(crate) fn retry_activity(&mut self, id: i64, failure: &Failure) -> RetryState {
+        let (Some(activity), Some(attempt)) = (self.state.activities.get(&id), self.state.attempt(id)) else {
+            return RetryState::InternalServerError;
+        };
+        let Some(options) = &activity.attributes else { return RetryState::InternalServerError };
+        let to_close = span(options.schedule_to_close_timeout.as_ref());
+        let first_scheduled = Timestamp::from_nanos(activity.scheduled_time);
+        let decision = next_retry(&RetryQuestion {
+            subject: RetrySubject::Activity { cancel_requested: attempt.cancel_requested },
+            policy: options.retry_policy.as_ref(),
+            attempt: attempt.attempt,
+            now: self.now(),
+            expiration: (!to_close.is_zero()).then(|| first_scheduled + to_close),
+            failure: Some(failure),
+        });
+        let interval = match decision {
+            RetryDecision::Stop(state) => return state,
+            RetryDecision::Retry { interval } => interval,
+        };
+        let mut next = (**attempt).clone();
+        next.attempt += 1;
+        next.scheduled_time = (self.now() + interval).as_nanos();
+        next.last_attempt_complete_time = self.now().as_nanos();
+        next.retry_interval = as_nanos(interval);
+        next.last_worker_identity = std::mem::take(&mut next.identity);
+        next.last_failure = Some(self.bounded_failure(failure));
+        next.started_time = 0;
+        next.request_id.clear();
+        next.waits_for_retry = true;
+        self.set_attempt(id, next);
+        RetryState::InProgress
+    }
+
+    /// A failure that is kept with the run must be small: it is rewritten with every attempt.
+    fn bounded_failure(&self, failure: &Failure) -> Failure {
+        let max = self.env.limits().activity_failure_size_max;
+        if failure.encoded_len() <= max {
+            return failure.clone();
+        }
+        let mut message = failure.message.clone();
+        let mut end = message.len().min(max / 2);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        let mut short = server_failure("Failure exceeds size limit.");
+        short.cause = Some(Box::new(Failure { message, source: failure.source.clone(), ..Default::default() }));
+        if let Some(FailureInfo::ServerFailureInfo(info)) = &mut short.failure_info {
+            info.non_retryable = false;
+        }
+        short
+    }
+
+    /// Writes the started event of an attempt that ends now. Returns its id for the event that ends the
+    /// activity; 0 when the attempt was not started.
+    pub(crate) fn write_activity_start(&mut self, id: i64) -> i64 {
+        let Some(attempt) = self.state.attempt(id).cloned() else { return 0 };
+        if attempt.started_time == 0 {
+            return 0;
+        }
+        let started = ActivityTaskStartedEventAttributes {
+            scheduled_event_id: id,
+            identity: attempt.identity.clone(),
+            request_id: attempt.request_id.clone(),
+            attempt: attempt.attempt,
+            last_failure: attempt.last_failure.clone(),
+            worker_version: attempt.worker_version.clone(),
+            ..Default::default()
+        };
+        let event_id = self.state.next_event_id();
+        let time = Some(Timestamp::from_nanos(attempt.started_time));
+        let extras = EventExtras { time, ..EventExtras::default() };
+        self.emit_or_buffer(Attributes::ActivityTaskStartedEventAttributes(started), extras);
+        // While events wait, ids are not given yet: the flush links the two events.
+        if self.state.buffers_events() { 0 } else { event_id }
+    }
+
+    /// One of an activity's four times is over. Returns whether the workflow must hear of it.
+    pub(crate) fn time_out_activity(&mut self, id: i64, timeout: ActivityTimeout) -> bool {
+        let Some(attempt) = self.state.attempt(id).cloned() else { return false };
+        let kind = timeout.timeout_type();
+        let mut failure = timeout_failure(&format!("activity {kind:?} timeout"), kind);
+        let retry_state = self.retry_activity(id, &failure);
+        if retry_state == RetryState::InProgress {
+            return false;
+        }
+        if retry_state == RetryState::Timeout && timeout != ActivityTimeout::ScheduleToStart {
+            // There is no time left for another attempt: that is what the workflow is told.
+            let text = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying";
+            failure = timeout_failure(text, TimeoutType::ScheduleToClose);
+        }
+        if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
+            info.last_heartbeat_details.clone_from(&attempt.heartbeat_details);
+        }
+        failure.cause = attempt.last_failure.clone().map(Box::new);
+        let started_event_id = self.write_activity_start(id);
+        let timed_out = ActivityTaskTimedOutEventAttributes {
+            failure: Some(failure),
+            scheduled_event_id: id,
+            started_event_id,
+            retry_state: retry_state.into(),
+        };
+        self.emit_or_buffer(Attributes::ActivityTaskTimedOutEventAttributes(timed_out), EventExtras::default());
+        true
+    }
+}
+
+fn timeout_failure(message: &str, kind: TimeoutType) -> Failure {
+    Failure {
+        message: message.to_owned(),
+        source: "Server".to_owned(),
+        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
+            timeout_type: kind.into(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+/// When an attempt is handed out next, for describe: only while it waits for its backoff.
+pub(crate) fn next_attempt_at(attempt: &records::ActivityAttempt) -> Option<Timestamp> {
+    attempt.waits_for_retry.then(|| Timestamp::from_nanos(attempt.scheduled_time))
+}
+
+/// Interval of the retry under way, for describe.
+pub(crate) fn current_retry_interval(attempt: &records::ActivityAttempt) -> std::time::Duration {
+    nanos(attempt.retry_interval)
+}

@@ -1,0 +1,33 @@
+//! What clients, workers and matching ask of a run: one file per call.
+//!
+//! Every function takes the run as it stands and a request that the frontend has validated. It returns
+//! a [`super::Decision`], or a refusal that changed nothing.
+
+pub mod activity_outcome;
+pub mod cancel;
+pub mod heartbeat;
+pub mod reset_sticky;
+pub mod signal;
+pub mod start_activity;
+pub mod start_task;
+pub mod task_completed;
+pub mod task_failed;
+pub mod terminate;
+
+use perdure_kernel::ServiceError;
+
+use super::state::WorkflowState;
+
+/// The refusal of calls that need an open run.
+pub(crate) fn require_open(state: &WorkflowState) -> Result<(), ServiceError> {
+    if state.is_open() { Ok(()) } else { Err(ServiceError::not_found("workflow execution already completed")) }
+}
+
+/// The refusal of calls that name a chain the run is not part of.
+pub(crate) fn require_chain(state: &WorkflowState, first_run_id: &str) -> Result<(), ServiceError> {
+    if first_run_id.is_empty() || first_run_id == state.first_run_id() {
+        Ok(())
+    } else {
+        Err(ServiceError::not_found("workflow execution not found"))
+    }
+}

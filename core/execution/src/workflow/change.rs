@@ -1,0 +1,87 @@
+//! What a decision changes.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use perdure_proto::{api::history::HistoryEvent, records};
+
+use super::state::WorkflowState;
+use crate::items::WorkflowItem;
+
+/// One step of a run's state. [`WorkflowState::apply`] carries it out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A history event with its final id.
+    Event(Arc<HistoryEvent>),
+    /// An open activity's attempt, as it is from now on.
+    Attempt {
+        /// Which activity.
+        scheduled_event_id: i64,
+        /// Its attempt.
+        attempt: Arc<records::ActivityAttempt>,
+    },
+    /// An event joins the buffer. What it ends (an activity, a timer) is over at once; the rest of its effect
+    /// comes when it joins the history.
+    Buffer(Arc<records::BufferedEvent>),
+    /// The buffer is emptied: its events, named by their numbers, follow as [`Change::Event`], or the run is closed.
+    ClearBuffer(Vec<i64>),
+    /// A signal's request id is remembered.
+    SignalRequest(String),
+    /// The volatile facts of the run, as they are from now on.
+    Run(Box<records::WorkflowVolatile>),
+}
+
+/// A task to hand to matching once the transition is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NewTask {
+    /// A workflow task.
+    Workflow(records::DispatchWorkflowTask),
+    /// An activity attempt.
+    Activity(records::DispatchActivityTask),
+}
+
+/// When a transition must be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before anybody hears of it.
+    BeforeReply,
+    /// With the run's next commit. Losing it only makes a task be dispatched again.
+    WithNext,
+}
+
+/// The outcome of a decision: all that changes, and all that is to be done, as data.
+#[derive(Clone, Debug)]
+pub struct Transition {
+    /// The run as it is afterwards.
+    pub state: WorkflowState,
+    /// How it got there, in order.
+    pub changes: Vec<Change>,
+    /// Tasks to enqueue.
+    pub tasks: Vec<NewTask>,
+    /// When it must be on disk.
+    pub durability: Durability,
+    /// A run that starts in the same commit: by continue-as-new, retry, cron, or in place of this one.
+    pub successor: Option<Box<Transition>>,
+}
+
+impl Transition {
+    /// New history events, in order.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<HistoryEvent>> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Event(event) => Some(event),
+            Change::Attempt { .. }
+            | Change::Buffer(_)
+            | Change::ClearBuffer(_)
+            | Change::SignalRequest(_)
+            | Change::Run(_) => None,
+        })
+    }
+
+    /// Stored items that may differ from what the store holds.
+    pub fn touched_items(&self) -> BTreeSet<WorkflowItem> {
+        let mut items = BTreeSet::new();
+        for change in &self.changes {
+            WorkflowItem::touched_by(change, &mut items);
+        }
+        items
+    }
+}

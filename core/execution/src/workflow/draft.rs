@@ -1,0 +1,133 @@
+//! A decision in the making: a working copy of the run, and the changes that led to it.
+
+use std::sync::Arc;
+
+use perdure_kernel::Timestamp;
+use perdure_proto::{
+    api::{
+        common::Link,
+        history::{HistoryEvent, history_event::Attributes},
+        sdk::{EventGroupMarker, UserMetadata},
+    },
+    records,
+};
+
+use super::{
+    change::{Change, Durability, NewTask, Transition},
+    event_kind::event_type,
+    state::WorkflowState,
+};
+use crate::Env;
+
+/// Parts of an event beside its attributes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventExtras {
+    /// When it happened, if not now.
+    pub(crate) time: Option<Timestamp>,
+    /// As the client gave it.
+    pub(crate) links: Vec<Link>,
+    /// As the client or the command gave it.
+    pub(crate) user_metadata: Option<UserMetadata>,
+    /// As the command gave them.
+    pub(crate) group_markers: Vec<EventGroupMarker>,
+}
+
+/// The working copy. Every change is applied at once, so later steps of a decision see earlier ones.
+pub(crate) struct Draft<'a, 'e> {
+    /// The world.
+    pub(crate) env: &'a mut Env<'e>,
+    /// The run as decided so far. Only `volatile.run` may be written to directly; [`Draft::finish`]
+    /// records what became of it.
+    pub(crate) state: WorkflowState,
+    /// Tasks to enqueue.
+    pub(crate) tasks: Vec<NewTask>,
+    /// A run to start in the same commit.
+    pub(crate) successor: Option<Box<Transition>>,
+    changes: Vec<Change>,
+    run_before: records::WorkflowVolatile,
+}
+
+impl<'a, 'e> Draft<'a, 'e> {
+    /// A draft of a decision about `state`.
+    pub(crate) fn new(state: &WorkflowState, env: &'a mut Env<'e>) -> Self {
+        Self {
+            env,
+            state: state.clone(),
+            tasks: Vec::new(),
+            successor: None,
+            changes: Vec::new(),
+            run_before: state.volatile.run.clone(),
+        }
+    }
+
+    /// The present instant.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.env.now
+    }
+
+    /// Carries out a change and keeps it.
+    pub(crate) fn change(&mut self, change: Change) {
+        self.state.apply(&change);
+        self.changes.push(change);
+    }
+
+    /// Appends an event and returns its id.
+    pub(crate) fn emit(&mut self, attributes: Attributes) -> i64 {
+        self.emit_with(attributes, EventExtras::default())
+    }
+
+    /// Appends an event and returns its id.
+    pub(crate) fn emit_with(&mut self, attributes: Attributes, extras: EventExtras) -> i64 {
+        let event_id = self.state.next_event_id();
+        let event = self.event(event_id, attributes, extras);
+        self.change(Change::Event(Arc::new(event)));
+        event_id
+    }
+
+    /// Appends an event, or lets it wait in the buffer while a worker has a workflow task.
+    pub(crate) fn emit_or_buffer(&mut self, attributes: Attributes, extras: EventExtras) {
+        if self.state.buffers_events() {
+            let id = self.state.volatile.run.next_buffered_id;
+            self.state.volatile.run.next_buffered_id += 1;
+            let event = self.event(0, attributes, extras);
+            self.change(Change::Buffer(Arc::new(records::BufferedEvent { id, event: Some(event) })));
+        } else {
+            self.emit_with(attributes, extras);
+        }
+    }
+
+    /// Sets an open activity's attempt.
+    pub(crate) fn set_attempt(&mut self, scheduled_event_id: i64, attempt: records::ActivityAttempt) {
+        self.change(Change::Attempt { scheduled_event_id, attempt: Arc::new(attempt) });
+    }
+
+    /// The transition: what changed since the draft began.
+    pub(crate) fn finish(mut self, durability: Durability) -> Transition {
+        if durability == Durability::BeforeReply {
+            self.state.volatile.run.state_transitions += 1;
+        }
+        if self.state.volatile.run != self.run_before {
+            self.changes.push(Change::Run(Box::new(self.state.volatile.run.clone())));
+        }
+        Transition {
+            state: self.state,
+            changes: self.changes,
+            tasks: self.tasks,
+            durability,
+            successor: self.successor,
+        }
+    }
+
+    fn event(&self, event_id: i64, attributes: Attributes, extras: EventExtras) -> HistoryEvent {
+        HistoryEvent {
+            event_id,
+            event_time: Some(extras.time.unwrap_or(self.env.now).to_proto()),
+            event_type: event_type(&attributes).into(),
+            links: extras.links,
+            user_metadata: extras.user_metadata,
+            event_group_markers: extras.group_markers,
+            attributes: Some(attributes),
+            ..Default::default()
+        }
+    }
+}

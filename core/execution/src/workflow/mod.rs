@@ -1,0 +1,46 @@
+//! Workflow executions.
+
+mod activity;
+mod apply;
+mod buffer;
+pub mod calls;
+mod change;
+mod close;
+pub mod commands;
+pub mod deadline;
+mod draft;
+mod event_kind;
+pub mod id_policy;
+pub mod limits;
+pub mod query;
+mod reset_points;
+pub mod start;
+mod state;
+mod task;
+pub mod timers;
+
+pub use change::{Change, Durability, NewTask, Transition};
+pub use deadline::Deadline;
+pub use start::{NewRun, Signal};
+pub use state::{Volatile, WorkflowState};
+
+/// A decision: what changes, and what the caller is told once that is durable.
+#[derive(Clone, Debug)]
+pub struct Decision<A> {
+    /// What changes; `None` when nothing does.
+    pub transition: Option<Transition>,
+    /// What the caller is told.
+    pub answer: A,
+}
+
+impl<A> Decision<A> {
+    /// A decision that changes something.
+    pub(crate) fn change(transition: Transition, answer: A) -> Self {
+        Self { transition: Some(transition), answer }
+    }
+
+    /// A decision that changes nothing.
+    pub(crate) fn nothing(answer: A) -> Self {
+        Self { transition: None, answer }
+    }
+}

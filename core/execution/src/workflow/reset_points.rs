@@ -1,0 +1,38 @@
+//! Points that a run could be reset to because a new worker build took over there.
+
+use perdure_kernel::Timestamp;
+use perdure_proto::api::{history::WorkflowTaskCompletedEventAttributes, workflow::ResetPointInfo};
+
+use super::state::WorkflowState;
+
+/// Points kept per run; the oldest goes first. Temporal's `history.historyMaxAutoResetPoints` default.
+/// A constant, not a setting: the points are rebuilt from history and must not depend on when.
+const POINTS_MAX: usize = 20;
+
+/// Remembers the first workflow task that a worker build completes.
+pub(super) fn record(
+    state: &mut WorkflowState,
+    event_id: i64,
+    done: &WorkflowTaskCompletedEventAttributes,
+    at: Timestamp,
+) {
+    let build_id = done.worker_version.as_ref().map_or("", |version| &version.build_id);
+    let build = if build_id.is_empty() { &done.binary_checksum } else { build_id };
+    let points = &mut state.record.auto_reset_points;
+    let known = |point: &ResetPointInfo| point.build_id == *build || point.binary_checksum == *build;
+    if build.is_empty() || points.iter().any(known) {
+        return;
+    }
+    if points.len() >= POINTS_MAX {
+        points.remove(0);
+    }
+    points.push(ResetPointInfo {
+        build_id: build_id.to_owned(),
+        binary_checksum: done.binary_checksum.clone(),
+        run_id: state.key.run_id.to_string(),
+        first_workflow_task_completed_id: event_id,
+        create_time: at.to_proto_opt(),
+        expire_time: None,
+        resettable: true,
+    });
+}

@@ -1,0 +1,313 @@
+//! The workflow task: scheduled, started, and ended one way or another.
+//!
+//! A first attempt writes its events as they happen. Later attempts after failures are *transient*: they
+//! write nothing until one completes, so that a workflow that keeps failing does not grow. Their events
+//! are shown to the worker under the ids they would have.
+
+use std::time::Duration;
+
+use perdure_kernel::{Timestamp, backoff, time::{span, span_to_proto}};
+use perdure_proto::{
+    api::{
+        common::WorkerVersionStamp,
+        enums::{
+            SuggestContinueAsNewReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause,
+        },
+        failure::Failure,
+        history::{
+            HistoryEvent, WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
+            WorkflowTaskStartedEventAttributes, WorkflowTaskTimedOutEventAttributes, history_event::Attributes,
+        },
+        taskqueue::TaskQueue,
+    },
+    records,
+};
+
+use super::{
+    change::NewTask,
+    draft::{Draft, EventExtras},
+    event_kind::event_type,
+    state::WorkflowState,
+};
+
+/// How a workflow task is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Through matching.
+    Dispatch,
+    /// Started by the same decision and handed to the worker that asked.
+    Inline,
+}
+
+/// Why a workflow task failed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskFailure {
+    pub(crate) cause: WorkflowTaskFailedCause,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) identity: String,
+    pub(crate) binary_checksum: String,
+    pub(crate) worker_version: Option<WorkerVersionStamp>,
+}
+
+/// Who takes a workflow task.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskStart {
+    pub(crate) identity: String,
+    pub(crate) request_id: String,
+    pub(crate) worker_version: Option<WorkerVersionStamp>,
+}
+
+impl WorkflowState {
+    /// The queue that the next workflow task goes to: the sticky one while there is one.
+    pub(crate) fn current_queue(&self) -> TaskQueue {
+        let sticky = &self.volatile.run.sticky_queue;
+        if sticky.is_empty() {
+            let kind = TaskQueueKind::Normal.into();
+            TaskQueue { name: self.task_queue().to_owned(), kind, normal_name: String::new() }
+        } else {
+            let kind = TaskQueueKind::Sticky.into();
+            TaskQueue { name: sticky.clone(), kind, normal_name: self.task_queue().to_owned() }
+        }
+    }
+
+    /// Whether the pending workflow task's events are not in history.
+    pub fn task_is_transient(&self) -> bool {
+        self.task().is_some_and(|task| task.attempt > 1)
+    }
+
+    /// Scheduled and started events of a transient workflow task that a worker has, as the worker must see
+    /// them after the stored history. Empty for a task whose events are stored.
+    pub fn transient_tail(&self) -> Vec<HistoryEvent> {
+        let Some(task) = self.task().filter(|_| self.task_is_transient()) else { return Vec::new() };
+        let scheduled = Attributes::WorkflowTaskScheduledEventAttributes(self.scheduled_attributes(task));
+        let event = |event_id: i64, time: i64, attributes: Attributes| HistoryEvent {
+            event_id,
+            event_time: Timestamp::from_nanos(time).to_proto_opt(),
+            event_type: event_type(&attributes).into(),
+            attributes: Some(attributes),
+            ..Default::default()
+        };
+        let mut tail = vec![event(task.scheduled_event_id, task.scheduled_time, scheduled)];
+        if task.started_time != 0 {
+            let started = Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task, None));
+            tail.push(event(task.started_event_id, task.started_time, started));
+        }
+        tail
+    }
+
+    fn scheduled_attributes(&self, task: &records::WorkflowTask) -> WorkflowTaskScheduledEventAttributes {
+        WorkflowTaskScheduledEventAttributes {
+            task_queue: Some(self.current_queue()),
+            start_to_close_timeout: Some(span_to_proto(nanos(task.timeout))),
+            attempt: task.attempt,
+        }
+    }
+}
+
+impl Draft<'_, '_> {
+    /// Schedules a workflow task unless one is pending.
+    pub(crate) fn schedule_task(&mut self, delivery: Delivery) {
+        let now = self.now();
+        self.schedule_task_since(delivery, now);
+    }
+
+    /// Schedules a workflow task that continues a chain of heartbeats since `original_scheduled_time`.
+    pub(crate) fn schedule_task_since(&mut self, delivery: Delivery, original_scheduled_time: Timestamp) {
+        if self.state.task().is_some() {
+            return;
+        }
+        // Waiting events come first: with them, the task is a fresh one and no retry of a failed one.
+        if self.flush_buffer() {
+            self.state.volatile.run.next_task_attempt = 1;
+        }
+        let attempt = self.state.volatile.run.next_task_attempt.max(1);
+        let default = span(self.state.start.workflow_task_timeout.as_ref());
+        let cap = self.env.limits().workflow_task_retry_interval_max;
+        let timeout = backoff::workflow_task_timeout(default, attempt, cap, self.env.random);
+        let queue = self.state.current_queue();
+        let sticky = queue.kind() == TaskQueueKind::Sticky;
+        let to_start = nanos(if sticky { self.state.volatile.run.sticky_schedule_to_start } else { 0 });
+        let now = self.now();
+        let mut task = records::WorkflowTask {
+            attempt,
+            scheduled_time: now.as_nanos(),
+            original_scheduled_time: original_scheduled_time.as_nanos(),
+            timeout: as_nanos(timeout),
+            schedule_to_start_at: if to_start.is_zero() { 0 } else { (now + to_start).as_nanos() },
+            task_queue: queue.name.clone(),
+            sticky,
+            ..Default::default()
+        };
+        task.scheduled_event_id = if attempt == 1 {
+            self.emit(Attributes::WorkflowTaskScheduledEventAttributes(self.state.scheduled_attributes(&task)))
+        } else {
+            self.state.next_event_id()
+        };
+        self.state.volatile.run.first_task_at = 0;
+        if delivery == Delivery::Dispatch {
+            self.tasks.push(NewTask::Workflow(dispatch(&self.state, &task)));
+        }
+        self.state.volatile.run.task = Some(task);
+    }
+
+    /// A worker takes the scheduled workflow task.
+    pub(crate) fn start_task(&mut self, start: TaskStart) {
+        let Some(mut task) = self.state.volatile.run.task.take() else { return };
+        let (history_size, reasons) = suggest_continue_as_new(self);
+        task.request_id = start.request_id;
+        task.identity = start.identity;
+        task.history_size = history_size;
+        task.suggest_continue_as_new = reasons;
+        task.started_time = self.now().as_nanos();
+        // Events came since a transient task was scheduled: its ids are taken, it becomes an ordinary one.
+        let moved_on = task.attempt > 1 && task.scheduled_event_id != self.state.next_event_id();
+        if moved_on {
+            task.attempt = 1;
+            let attributes = self.state.scheduled_attributes(&task);
+            task.scheduled_event_id = self.emit(Attributes::WorkflowTaskScheduledEventAttributes(attributes));
+        }
+        task.started_event_id = if task.attempt == 1 {
+            let attributes = started_attributes(&task, start.worker_version);
+            self.emit(Attributes::WorkflowTaskStartedEventAttributes(attributes))
+        } else {
+            task.scheduled_event_id + 1
+        };
+        self.state.volatile.run.task = Some(task);
+    }
+
+    /// Writes the events of a transient workflow task that is about to complete, and gives it their ids.
+    pub(crate) fn write_transient_task(&mut self, task: &mut records::WorkflowTask, worker_version: Option<WorkerVersionStamp>) {
+        if task.attempt == 1 {
+            return;
+        }
+        let at = |nanos| EventExtras { time: Some(Timestamp::from_nanos(nanos)), ..Default::default() };
+        let scheduled = Attributes::WorkflowTaskScheduledEventAttributes(self.state.scheduled_attributes(task));
+        task.scheduled_event_id = self.emit_with(scheduled, at(task.scheduled_time));
+        let started = Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task, worker_version));
+        task.started_event_id = self.emit_with(started, at(task.started_time));
+    }
+
+    /// Ends the started workflow task as failed. No new one is scheduled yet.
+    pub(crate) fn fail_task(&mut self, failure: TaskFailure) {
+        let Some(task) = self.state.volatile.run.task.take() else { return };
+        let cause = failure.cause;
+        if task.attempt == 1 {
+            self.emit(Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+                scheduled_event_id: task.scheduled_event_id,
+                started_event_id: task.started_event_id,
+                cause: cause.into(),
+                failure: failure.failure,
+                identity: failure.identity,
+                binary_checksum: failure.binary_checksum,
+                worker_version: failure.worker_version,
+                ..Default::default()
+            }));
+        }
+        self.count_problem(&task);
+        if cause == WorkflowTaskFailedCause::UnhandledCommand {
+            self.state.volatile.run.close_attempted = true;
+        }
+    }
+
+    /// Ends the started workflow task because its worker took too long. No new one is scheduled yet.
+    pub(crate) fn time_out_task(&mut self) {
+        let Some(task) = self.state.volatile.run.task.take() else { return };
+        if task.attempt == 1 {
+            self.emit(timed_out(&task, task.started_event_id, TimeoutType::StartToClose));
+        }
+        self.count_problem(&task);
+    }
+
+    /// Ends the scheduled workflow task because the sticky worker did not take it; the next one goes to
+    /// the normal queue. This is nobody's failure: attempts are not counted.
+    pub(crate) fn time_out_sticky_task(&mut self) {
+        let Some(task) = self.state.volatile.run.task.take() else { return };
+        if task.attempt == 1 {
+            self.emit(timed_out(&task, 0, TimeoutType::ScheduleToStart));
+        }
+        self.clear_sticky();
+        self.state.volatile.run.next_task_attempt = 1;
+    }
+
+    /// Forgets the sticky queue.
+    pub(crate) fn clear_sticky(&mut self) {
+        self.state.volatile.run.sticky_queue.clear();
+        self.state.volatile.run.sticky_schedule_to_start = 0;
+    }
+
+    /// After a failure: a sticky worker may just have lost its cache, so the task is tried once more on the
+    /// normal queue before it counts as failing.
+    fn count_problem(&mut self, task: &records::WorkflowTask) {
+        let run = &mut self.state.volatile.run;
+        if run.sticky_queue.is_empty() {
+            run.next_task_attempt = task.attempt + 1;
+            run.task_problems += 1;
+        } else {
+            run.next_task_attempt = 1;
+            self.clear_sticky();
+        }
+    }
+}
+
+/// The transfer task that hands `task` to matching.
+pub(crate) fn dispatch(state: &WorkflowState, task: &records::WorkflowTask) -> records::DispatchWorkflowTask {
+    let to_start = task.schedule_to_start_at.saturating_sub(task.scheduled_time);
+    records::DispatchWorkflowTask {
+        scheduled_event_id: task.scheduled_event_id,
+        attempt: task.attempt,
+        task_queue: task.task_queue.clone(),
+        sticky: task.sticky,
+        normal_task_queue: state.task_queue().to_owned(),
+        schedule_to_start: if task.schedule_to_start_at == 0 { 0 } else { to_start },
+        priority: state.start.priority.clone(),
+    }
+}
+
+fn started_attributes(
+    task: &records::WorkflowTask,
+    worker_version: Option<WorkerVersionStamp>,
+) -> WorkflowTaskStartedEventAttributes {
+    WorkflowTaskStartedEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        identity: task.identity.clone(),
+        request_id: task.request_id.clone(),
+        suggest_continue_as_new: !task.suggest_continue_as_new.is_empty(),
+        suggest_continue_as_new_reasons: task.suggest_continue_as_new.clone(),
+        history_size_bytes: task.history_size,
+        worker_version,
+        ..Default::default()
+    }
+}
+
+fn timed_out(task: &records::WorkflowTask, started_event_id: i64, kind: TimeoutType) -> Attributes {
+    Attributes::WorkflowTaskTimedOutEventAttributes(WorkflowTaskTimedOutEventAttributes {
+        scheduled_event_id: task.scheduled_event_id,
+        started_event_id,
+        timeout_type: kind.into(),
+    })
+}
+
+/// History size as the worker is told, and why it should continue as new, if it should.
+fn suggest_continue_as_new(draft: &Draft<'_, '_>) -> (i64, Vec<i32>) {
+    let limits = draft.env.limits();
+    let size = draft.state.record.history_size;
+    let at_least = |value: i64, bound: usize| usize::try_from(value).unwrap_or(0) >= bound;
+    let mut reasons = Vec::new();
+    if at_least(size, limits.history_size_suggest) {
+        reasons.push(SuggestContinueAsNewReason::HistorySizeTooLarge.into());
+    }
+    if at_least(draft.state.next_event_id(), limits.history_count_suggest) {
+        reasons.push(SuggestContinueAsNewReason::TooManyHistoryEvents.into());
+    }
+    (size, reasons)
+}
+
+/// Stored nanoseconds as a span; negative values are zero.
+pub(crate) fn nanos(value: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(value).unwrap_or(0))
+}
+
+/// A span as stored nanoseconds.
+pub(crate) fn as_nanos(value: Duration) -> i64 {
+    i64::try_from(value.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,106 @@
+//! The served RPCs as data: how each is labelled and admitted.
+
+use perdure_proto::api::enums::NamespaceState;
+
+macro_rules! operations {
+    ($($name:ident = $label:literal $(($trait:ident))?,)*) => {
+        /// An RPC that is served.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+            /// How many there are.
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
+            /// The metric label `operation`.
+            pub(crate) fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+
+            fn class(self) -> Class {
+                match self { $(Self::$name => class!($($trait)?),)* }
+            }
+        }
+    };
+}
+
+macro_rules! class {
+    () => {
+        Class::Short
+    };
+    ($class:ident) => {
+        Class::$class
+    };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Answered at once.
+    Short,
+    /// Makes new executions: not in deprecated namespaces.
+    Starts,
+    /// Waits for a worker or an event: its number in flight is bounded per namespace.
+    Waits,
+}
+
+operations! {
+    RegisterNamespace = "RegisterNamespace",
+    DescribeNamespace = "DescribeNamespace",
+    ListNamespaces = "ListNamespaces",
+    UpdateNamespace = "UpdateNamespace",
+    DeprecateNamespace = "DeprecateNamespace",
+    StartWorkflowExecution = "StartWorkflowExecution" (Starts),
+    SignalWithStartWorkflowExecution = "SignalWithStartWorkflowExecution" (Starts),
+    SignalWorkflowExecution = "SignalWorkflowExecution",
+    RequestCancelWorkflowExecution = "RequestCancelWorkflowExecution",
+    TerminateWorkflowExecution = "TerminateWorkflowExecution",
+    DescribeWorkflowExecution = "DescribeWorkflowExecution",
+    GetWorkflowExecutionHistory = "GetWorkflowExecutionHistory",
+    PollWorkflowExecutionHistory = "PollWorkflowExecutionHistory" (Waits),
+    GetWorkflowExecutionHistoryReverse = "GetWorkflowExecutionHistoryReverse",
+    PollWorkflowTaskQueue = "PollWorkflowTaskQueue" (Waits),
+    PollActivityTaskQueue = "PollActivityTaskQueue" (Waits),
+    RespondWorkflowTaskCompleted = "RespondWorkflowTaskCompleted",
+    RespondWorkflowTaskFailed = "RespondWorkflowTaskFailed",
+    RespondActivityTaskCompleted = "RespondActivityTaskCompleted",
+    RespondActivityTaskCompletedById = "RespondActivityTaskCompletedById",
+    RespondActivityTaskFailed = "RespondActivityTaskFailed",
+    RespondActivityTaskFailedById = "RespondActivityTaskFailedById",
+    RespondActivityTaskCanceled = "RespondActivityTaskCanceled",
+    RespondActivityTaskCanceledById = "RespondActivityTaskCanceledById",
+    RecordActivityTaskHeartbeat = "RecordActivityTaskHeartbeat",
+    RecordActivityTaskHeartbeatById = "RecordActivityTaskHeartbeatById",
+    QueryWorkflow = "QueryWorkflow" (Waits),
+    RespondQueryTaskCompleted = "RespondQueryTaskCompleted",
+    ResetStickyTaskQueue = "ResetStickyTaskQueue",
+    ShutdownWorker = "ShutdownWorker",
+    DescribeTaskQueue = "DescribeTaskQueue",
+    GetSearchAttributes = "GetSearchAttributes",
+    GetClusterInfo = "GetClusterInfo",
+    GetSystemInfo = "GetSystemInfo",
+    ListSearchAttributes = "OperatorListSearchAttributes",
+    ListClusters = "OperatorListClusters",
+}
+
+impl Operation {
+    /// Position in [`Operation::ALL`].
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether the number in flight is bounded per namespace.
+    pub(crate) fn waits(self) -> bool {
+        self.class() == Class::Waits
+    }
+
+    /// States of a namespace in which the RPC is allowed.
+    pub(crate) fn namespace_states(self) -> &'static [NamespaceState] {
+        match self.class() {
+            Class::Starts => &[NamespaceState::Registered],
+            Class::Short | Class::Waits => &[NamespaceState::Registered, NamespaceState::Deprecated],
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Which namespace a request is about.
+
+use perdure_kernel::{ServiceError, ServiceResult};
+use perdure_proto::{
+    api::{operatorservice as os, workflowservice as ws},
+    tokens,
+};
+use prost::Message;
+
+use crate::operations::Operation;
+
+/// What a request says about its namespace.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Scope<'a> {
+    /// Nothing: it is about the cluster.
+    Cluster,
+    /// It names one that is not looked up (it is about to be made, or is read past the cache).
+    Unresolved(&'a str),
+    /// It may name one.
+    Optional(&'a str),
+    /// It names one.
+    Named(&'a str),
+    /// Its token holds an id; its name, when set, must agree.
+    Token { namespace_id: &'a str, name: &'a str },
+}
+
+/// A request that can be placed in a namespace.
+pub(crate) trait Scoped {
+    /// What its task token decodes to; nothing for requests without one.
+    type Token;
+
+    /// The token, read.
+    fn token(&self) -> ServiceResult<Self::Token>;
+
+    /// The namespace, given the token.
+    fn scope<'a>(&'a self, token: &'a Self::Token) -> Scope<'a>;
+
+    /// The operation this request is, given the RPC that carried it.
+    fn operation(&self, rpc: Operation) -> Operation {
+        rpc
+    }
+}
+
+macro_rules! scoped {
+    ($scope:ident($($field:ident)?): $($request:ty),* $(,)?) => {
+        $(impl Scoped for $request {
+            type Token = ();
+
+            fn token(&self) -> ServiceResult<()> {
+                Ok(())
+            }
+
+            fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
+                Scope::$scope$((&self.$field))?
+            }
+        })*
+    };
+}
+
+macro_rules! scoped_by_token {
+    ($token:ty: $($request:ty),* $(,)?) => {
+        $(impl Scoped for $request {
+            type Token = $token;
+
+            fn token(&self) -> ServiceResult<$token> {
+                read_token(&self.task_token)
+            }
+
+            fn scope<'a>(&'a self, token: &'a $token) -> Scope<'a> {
+                Scope::Token { namespace_id: &token.namespace_id, name: &self.namespace }
+            }
+        })*
+    };
+}
+
+scoped! { Cluster():
+    ws::ListNamespacesRequest,
+    ws::GetSearchAttributesRequest,
+    ws::GetClusterInfoRequest,
+    ws::GetSystemInfoRequest,
+    os::ListClustersRequest,
+}
+
+scoped! { Unresolved(namespace): ws::RegisterNamespaceRequest }
+
+scoped! { Optional(namespace): os::ListSearchAttributesRequest }
+
+scoped! { Named(namespace):
+    ws::UpdateNamespaceRequest,
+    ws::DeprecateNamespaceRequest,
+    ws::StartWorkflowExecutionRequest,
+    ws::SignalWithStartWorkflowExecutionRequest,
+    ws::SignalWorkflowExecutionRequest,
+    ws::RequestCancelWorkflowExecutionRequest,
+    ws::TerminateWorkflowExecutionRequest,
+    ws::DescribeWorkflowExecutionRequest,
+    ws::GetWorkflowExecutionHistoryReverseRequest,
+    ws::PollWorkflowTaskQueueRequest,
+    ws::PollActivityTaskQueueRequest,
+    ws::RespondActivityTaskCompletedByIdRequest,
+    ws::RespondActivityTaskFailedByIdRequest,
+    ws::RespondActivityTaskCanceledByIdRequest,
+    ws::RecordActivityTaskHeartbeatByIdRequest,
+    ws::QueryWorkflowRequest,
+    ws::ResetStickyTaskQueueRequest,
+    ws::ShutdownWorkerRequest,
+    ws::DescribeTaskQueueRequest,
+}
+
+scoped_by_token! { tokens::WorkflowTask:
+    ws::RespondWorkflowTaskCompletedRequest,
+    ws::RespondWorkflowTaskFailedRequest,
+}
+
+scoped_by_token! { tokens::ActivityTask:
+    ws::RespondActivityTaskCompletedRequest,
+    ws::RespondActivityTaskFailedRequest,
+    ws::RespondActivityTaskCanceledRequest,
+    ws::RecordActivityTaskHeartbeatRequest,
+}
+
+scoped_by_token! { tokens::QueryTask: ws::RespondQueryTaskCompletedRequest }
+
+impl Scoped for ws::DescribeNamespaceRequest {
+    type Token = ();
+
+    fn token(&self) -> ServiceResult<()> {
+        Ok(())
+    }
+
+    fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
+        if self.id.is_empty() { Scope::Unresolved(&self.namespace) } else { Scope::Cluster }
+    }
+}
+
+impl Scoped for ws::GetWorkflowExecutionHistoryRequest {
+    type Token = ();
+
+    fn token(&self) -> ServiceResult<()> {
+        Ok(())
+    }
+
+    fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
+        Scope::Named(&self.namespace)
+    }
+
+    fn operation(&self, rpc: Operation) -> Operation {
+        if self.wait_new_event { Operation::PollWorkflowExecutionHistory } else { rpc }
+    }
+}
+
+fn read_token<T: Message + Default>(bytes: &[u8]) -> ServiceResult<T> {
+    if bytes.is_empty() {
+        return Err(ServiceError::invalid_argument("Task token not set on request."));
+    }
+    T::decode(bytes).map_err(|_not_a_token| ServiceError::invalid_argument("Error deserializing task token."))
+}

@@ -1,0 +1,21 @@
+//! What a request must look like. Pure: no state, no IO. The texts are those that clients of Temporal know.
+
+pub(crate) mod blobs;
+pub(crate) mod callbacks;
+pub(crate) mod durations;
+pub(crate) mod ids;
+pub(crate) mod links;
+pub(crate) mod polls;
+pub(crate) mod priorities;
+pub(crate) mod search_attribute_values;
+pub(crate) mod search_attributes;
+pub(crate) mod start;
+pub(crate) mod task_queues;
+pub(crate) mod versioning;
+
+use perdure_kernel::ServiceError;
+
+/// `InvalidArgument`.
+pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> ServiceError {
+    ServiceError::invalid_argument(message)
+}

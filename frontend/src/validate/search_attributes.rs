@@ -1,0 +1,187 @@
+//! Search attributes that clients set.
+
+use perdure_kernel::{Namespace, ServiceResult};
+use perdure_proto::api::{
+    common::SearchAttributes,
+    enums::IndexedValueType::{self, Bool, Datetime, Double, Int, Keyword, KeywordList},
+};
+use prost::Message;
+
+use super::{invalid, search_attribute_values as values};
+use crate::status::short_name;
+
+/// Attributes that the server keeps itself; nobody sets them. Sorted.
+pub(crate) const SYSTEM: &[(&str, IndexedValueType)] = &[
+    ("CloseTime", Datetime),
+    ("ExecutionDuration", Int),
+    ("ExecutionStatus", Keyword),
+    ("ExecutionTime", Datetime),
+    ("HistoryLength", Int),
+    ("HistorySizeBytes", Int),
+    ("ParentRunId", Keyword),
+    ("ParentWorkflowId", Keyword),
+    ("RootRunId", Keyword),
+    ("RootWorkflowId", Keyword),
+    ("RunId", Keyword),
+    ("StartTime", Datetime),
+    ("StateTransitionCount", Int),
+    ("TaskQueue", Keyword),
+    ("WorkflowId", Keyword),
+    ("WorkflowType", Keyword),
+];
+
+/// Attributes that every namespace has, with whether clients may set them. Sorted.
+pub(crate) const PREDEFINED: &[(&str, IndexedValueType, bool)] = &[
+    ("BatcherNamespace", Keyword, true),
+    ("BatcherUser", Keyword, true),
+    ("BinaryChecksums", KeywordList, true),
+    ("BuildIds", KeywordList, true),
+    ("TemporalChangeVersion", KeywordList, true),
+    ("TemporalExternalPayloadCount", Int, false),
+    ("TemporalExternalPayloadSizeBytes", Int, false),
+    ("TemporalNamespaceDivision", Keyword, true),
+    ("TemporalPauseInfo", KeywordList, true),
+    ("TemporalReportedProblems", KeywordList, true),
+    ("TemporalScheduledById", Keyword, true),
+    ("TemporalScheduledStartTime", Datetime, true),
+    ("TemporalSchedulePaused", Bool, true),
+    ("TemporalUsedWorkerDeploymentVersions", KeywordList, false),
+    ("TemporalWorkerDeployment", Keyword, false),
+    ("TemporalWorkerDeploymentVersion", Keyword, false),
+    ("TemporalWorkflowVersioningBehavior", Keyword, false),
+];
+
+/// A name as a namespace knows it.
+enum Known {
+    Settable(IndexedValueType),
+    Reserved,
+}
+
+/// Checks names, values and sizes.
+pub(crate) fn check(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
+    let Some(attributes) = attributes.filter(|attributes| !attributes.indexed_fields.is_empty()) else { return Ok(()) };
+    let limits = &namespace.limits;
+    let fields = &attributes.indexed_fields;
+    for name in fields.keys() {
+        lookup(name, namespace)?;
+    }
+    let (count, count_max) = (fields.len(), limits.search_attribute_keys_max);
+    if count > count_max {
+        return Err(invalid(format!("number of search attributes {count} exceeds limit {count_max}")));
+    }
+    for (name, payload) in fields {
+        let Known::Settable(value_type) = lookup(name, namespace)? else {
+            return Err(invalid(format!("{name} attribute can't be set in SearchAttributes")));
+        };
+        if !values::is_of_type(payload, value_type) {
+            return Err(invalid(format!(
+                "invalid value for search attribute {name} of type {}: {}",
+                type_name(value_type),
+                values::display(payload)
+            )));
+        }
+    }
+    for (name, payload) in fields {
+        let (size, size_max) = (payload.data.len(), limits.search_attribute_value_size_max);
+        if size > size_max {
+            return Err(invalid(format!("search attribute {name} value size {size} exceeds size limit {size_max}")));
+        }
+    }
+    let (size, size_max) = (attributes.encoded_len(), limits.search_attribute_total_size_max);
+    if size > size_max {
+        return Err(invalid(format!("total size of search attributes {size} exceeds size limit {size_max}")));
+    }
+    Ok(())
+}
+
+fn lookup(name: &str, namespace: &Namespace) -> ServiceResult<Known> {
+    if let Some(value_type) = namespace.search_attributes.get(name) {
+        return Ok(Known::Settable(*value_type));
+    }
+    if let Ok(index) = PREDEFINED.binary_search_by_key(&name, |(known, _, _)| known) {
+        let (_, value_type, settable) = PREDEFINED[index];
+        return Ok(if settable { Known::Settable(value_type) } else { Known::Reserved });
+    }
+    if SYSTEM.binary_search_by_key(&name, |(known, _)| known).is_ok() {
+        return Ok(Known::Reserved);
+    }
+    let namespace = &namespace.name;
+    Err(invalid(format!("Namespace {namespace} has no mapping defined for search attribute {name}")))
+}
+
+/// A type as error texts show it: `KeywordList`.
+fn type_name(value_type: IndexedValueType) -> String {
+    short_name(value_type.as_str_name(), "INDEXED_VALUE_TYPE_")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use perdure_kernel::NamespaceId;
+    use perdure_proto::api::common::Payload;
+
+    use super::*;
+
+    fn attributes(pairs: &[(&str, &str)]) -> SearchAttributes {
+        let payload = |json: &str| Payload {
+            metadata: HashMap::from([("encoding".into(), "json/plain".into())]),
+            data: json.to_owned().into(),
+            ..Payload::default()
+        };
+        let indexed_fields = pairs.iter().map(|(name, json)| ((*name).to_owned(), payload(json))).collect();
+        SearchAttributes { indexed_fields }
+    }
+
+    fn text(pairs: &[(&str, &str)]) -> String {
+        let mut namespace = Namespace::new(NamespaceId::from("id"), "ns");
+        namespace.search_attributes.insert("Amount".into(), Int);
+        namespace.search_attributes.insert("Note".into(), IndexedValueType::Text);
+        let result = check(Some(&attributes(pairs)), &namespace);
+        result.err().map(|error| error.message.into_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_tables_are_sorted() {
+        assert!(SYSTEM.is_sorted_by_key(|(name, _)| name));
+        assert!(PREDEFINED.is_sorted_by_key(|(name, _, _)| name));
+    }
+
+    #[test]
+    fn names_values_and_sizes() {
+        let (long, many) = (format!("{:?}", "x".repeat(2047)), format!("[{}]", vec!["\"abcdefgh\""; 180].join(",")));
+        let crowd: Vec<String> = (0..101).map(|index| format!("A{index}")).collect();
+        let crowd: Vec<(&str, &str)> = crowd.iter().map(|name| (name.as_str(), "1")).collect();
+        for (pairs, expected) in [
+            (&[("Amount", "5"), ("Note", "\"x\""), ("BuildIds", "[\"a\"]")][..], ""),
+            (&[("Nope", "5")], "Namespace ns has no mapping defined for search attribute Nope"),
+            (&[("WorkflowId", "\"x\"")], "WorkflowId attribute can't be set in SearchAttributes"),
+            (&[("TemporalWorkerDeployment", "\"x\"")], "TemporalWorkerDeployment attribute can't be set in SearchAttributes"),
+            (&[("Amount", "\"x\"")], "invalid value for search attribute Amount of type Int: x"),
+            (&[("BuildIds", "\"x\"")], "invalid value for search attribute BuildIds of type KeywordList: x"),
+            (&[("Note", &long)], "search attribute Note value size 2049 exceeds size limit 2048"),
+            (&[("BuildIds", &many)], ""),
+        ] {
+            assert_eq!(text(pairs), expected);
+        }
+        assert!(text(&crowd).starts_with("Namespace ns has no mapping defined for search attribute A"));
+    }
+
+    #[test]
+    fn counts_and_totals() {
+        let mut namespace = Namespace::new(NamespaceId::from("id"), "ns");
+        for index in 0..101 {
+            namespace.search_attributes.insert(format!("A{index}"), Keyword);
+        }
+        let names: Vec<String> = (0..101).map(|index| format!("A{index}")).collect();
+        let value = format!("{:?}", "x".repeat(1000));
+        let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+        let text = |count: usize| {
+            let result = check(Some(&attributes(&pairs[..count])), &namespace);
+            result.err().map(|error| error.message.into_owned()).unwrap_or_default()
+        };
+        assert_eq!(text(101), "number of search attributes 101 exceeds limit 100");
+        assert_eq!(text(1), "");
+        assert!(text(50).starts_with("total size of search attributes "), "{}", text(50));
+    }
+}
