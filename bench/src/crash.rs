@@ -33,8 +33,6 @@ use crate::{
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Pause between questions whether it does; it bounds the resolution of the restart times.
 const READY_PAUSE: Duration = Duration::from_millis(2);
-/// How long open workflows may take to finish after the last restart.
-const FINISH_WITHIN: Duration = Duration::from_secs(30);
 /// Progress between two kills, in milliseconds.
 const PROGRESS_MS: std::ops::Range<u64> = 50..600;
 
@@ -56,6 +54,9 @@ pub struct CrashOptions {
     /// Polls kept open for each kind of task.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub pollers: u32,
+    /// Seconds that open workflows may take to finish after the last restart.
+    #[arg(long, default_value_t = 30)]
+    pub finish_within: u64,
     /// Where database and log go; a new temporary directory without it. Kept when the test fails.
     #[arg(long)]
     pub directory: Option<PathBuf>,
@@ -155,13 +156,14 @@ async fn attempt(options: &CrashOptions, seed: u64, directory: &Path) -> Result<
         server.restart().await?;
     }
     workload.stopping.store(true, Ordering::Relaxed);
-    let finish = tokio::time::timeout(FINISH_WITHIN, async { while starters.join_next().await.is_some() {} }).await;
+    let finish_within = Duration::from_secs(options.finish_within);
+    let finish = tokio::time::timeout(finish_within, async { while starters.join_next().await.is_some() {} }).await;
     drop(workers);
     starters.abort_all();
 
     let mut violations = Vec::new();
     if finish.is_err() {
-        violations.push(format!("{} starters had not finished after {FINISH_WITHIN:?}", starters.len()));
+        violations.push(format!("{} starters had not finished after {finish_within:?}", starters.len()));
     }
     let entries = workload.ledger.take();
     let acknowledged = entries.acknowledged();

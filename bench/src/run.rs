@@ -12,7 +12,11 @@ use std::{
 };
 
 use perdure_proto::api::taskqueue::TaskQueue;
-use tokio::{runtime::Builder, sync::oneshot, task::JoinSet};
+use tokio::{
+    runtime::Builder,
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use crate::{
     client::Connections,
@@ -81,11 +85,13 @@ impl ThreadContext {
     }
 }
 
-/// When a thread may begin.
-#[derive(Debug, Clone, Copy)]
+/// When a thread may begin, and when it may stop polling.
+#[derive(Debug)]
 struct Launch {
     at: Instant,
     window: Window,
+    /// Closed when all threads have finished.
+    all_finished: watch::Receiver<()>,
 }
 
 /// What a thread tells the run.
@@ -131,17 +137,25 @@ pub fn run(options: &LoadOptions) -> Result<Report, String> {
     let warmup = if timed { Duration::from_secs_f64(options.warmup_seconds) } else { Duration::ZERO };
     let start = at + warmup;
     let window = Window { start, end: timed.then(|| start + Duration::from_secs_f64(options.seconds)) };
+    // While any thread has open workflows, all must keep polling: a task that is handed to a poll as it
+    // is closed waits for its timeout.
+    let (hold_polls, all_finished) = watch::channel(());
     for launch in launches {
         // A thread that is gone has said why, or its join tells.
-        let _ = launch.send(Launch { at, window });
+        let _ = launch.send(Launch { at, window, all_finished: all_finished.clone() });
     }
     sleep_until(start);
     let before = sample(&options)?;
-    match window.end {
-        Some(end) => sleep_until(end),
-        None => wait_for_all(&told, options.threads)?,
-    }
-    let after = sample(&options)?;
+    let after = if let Some(end) = window.end {
+        sleep_until(end);
+        let after = sample(&options)?;
+        wait_for_all(&told, options.threads)?;
+        after
+    } else {
+        wait_for_all(&told, options.threads)?;
+        sample(&options)?
+    };
+    drop(hold_polls);
     let mut tally = Tally::default();
     for thread in threads {
         tally.merge(thread.join().map_err(|_| "a thread of the load tool panicked".to_owned())?);
@@ -216,7 +230,7 @@ impl ThreadPart {
         let ready = connections.wait_ready(&options.namespace, READY_PAUSE, READY_WITHIN).await;
         ready.map_err(|status| format!("{} does not serve: {}", options.address, status.message()))?;
         let _ = tell.send(Told::Ready);
-        let Ok(Launch { at, window }) = launched.await else { return Ok(Tally::default()) };
+        let Ok(Launch { at, window, mut all_finished }) = launched.await else { return Ok(Tally::default()) };
 
         let tally = SharedTally::default();
         let sticky_queue =
@@ -241,6 +255,8 @@ impl ThreadPart {
             ended.map_err(|error| format!("a starter failed: {error}"))?;
         }
         let _ = tell.send(Told::Finished);
+        // The only news of this channel is its end.
+        let _ = all_finished.changed().await;
         drop(polls);
         Ok(std::mem::take(&mut *tally.lock()))
     }

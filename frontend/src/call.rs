@@ -9,8 +9,7 @@ use std::{
 };
 
 use perdure_kernel::{
-    Clock, ErrorKind, Limits, Namespace, NamespaceId, Random, ServiceError, ServiceResult, Timestamp,
-    random::SplitMix,
+    Clock, ErrorKind, Limits, Namespace, NamespaceId, Random, ServiceError, ServiceResult, Timestamp, random::SplitMix,
 };
 use perdure_proto::api::enums::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use perdure_rpc::{Caller, HistoryClient, MatchingClient};
@@ -287,8 +286,11 @@ fn check_state(namespace: &Namespace, operation: Operation) -> ServiceResult<()>
         return Ok(());
     }
     let names: Vec<String> = allowed.iter().copied().map(status::state_name).collect();
-    let message =
-        format!("Namespace has invalid state: {}. Must be {}.", status::state_name(namespace.state), names.join(" or "));
+    let message = format!(
+        "Namespace has invalid state: {}. Must be {}.",
+        status::state_name(namespace.state),
+        names.join(" or ")
+    );
     let kind = ErrorKind::NamespaceInvalidState {
         namespace: namespace.name.clone(),
         state: namespace.state,

@@ -52,7 +52,8 @@ pub(crate) fn check(headers: &MetadataMap) -> Result<(), CheckError> {
         return Ok(());
     }
     if let Some((_, range, major)) = SUPPORTED_CLIENTS.iter().find(|(known, _, _)| *known == name) {
-        let parsed = Version::parse(version).map_err(|reason| invalid(format!("Unable to parse client version: {reason}")))?;
+        let parsed =
+            Version::parse(version).map_err(|reason| invalid(format!("Unable to parse client version: {reason}")))?;
         let end = Version { numbers: [*major, 0, 0], pre_release: "" };
         if parsed.compare(&end) != Ordering::Less {
             return Err(CheckError::Status(Box::new(status::client_version_not_supported(name, version, range))));
@@ -218,7 +219,16 @@ mod tests {
 
     #[test]
     fn versions_order_as_semver_says() {
-        let ascending = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-rc.2", "1.0.0-rc.11", "1.0.0", "1.0.1", "2.0.0-rc.1"];
+        let ascending = [
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-rc.2",
+            "1.0.0-rc.11",
+            "1.0.0",
+            "1.0.1",
+            "2.0.0-rc.1",
+        ];
         for pair in ascending.windows(2) {
             let [earlier, later] = [Version::parse(pair[0]).unwrap(), Version::parse(pair[1]).unwrap()];
             assert_eq!(earlier.compare(&later), Ordering::Less, "{pair:?}");

@@ -42,7 +42,7 @@ pub(crate) trait Scoped {
 }
 
 macro_rules! scoped {
-    ($scope:ident($($field:ident)?): $($request:ty),* $(,)?) => {
+    ($make:expr => $($request:ty),* $(,)?) => {
         $(impl Scoped for $request {
             type Token = ();
 
@@ -51,7 +51,8 @@ macro_rules! scoped {
             }
 
             fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
-                Scope::$scope$((&self.$field))?
+                let make: fn(&Self) -> Scope<'_> = $make;
+                make(self)
             }
         })*
     };
@@ -73,7 +74,7 @@ macro_rules! scoped_by_token {
     };
 }
 
-scoped! { Cluster():
+scoped! { |_request| Scope::Cluster =>
     ws::ListNamespacesRequest,
     ws::GetSearchAttributesRequest,
     ws::GetClusterInfoRequest,
@@ -81,11 +82,11 @@ scoped! { Cluster():
     os::ListClustersRequest,
 }
 
-scoped! { Unresolved(namespace): ws::RegisterNamespaceRequest }
+scoped! { |request| Scope::Unresolved(&request.namespace) => ws::RegisterNamespaceRequest }
 
-scoped! { Optional(namespace): os::ListSearchAttributesRequest }
+scoped! { |request| Scope::Optional(&request.namespace) => os::ListSearchAttributesRequest }
 
-scoped! { Named(namespace):
+scoped! { |request| Scope::Named(&request.namespace) =>
     ws::UpdateNamespaceRequest,
     ws::DeprecateNamespaceRequest,
     ws::StartWorkflowExecutionRequest,

@@ -45,9 +45,15 @@ pub(crate) fn server_version_not_supported(server_version: &str, client_supporte
         server_version: server_version.to_owned(),
         client_supported_server_versions: client_supported.to_owned(),
     };
-    let message =
-        format!("Server version {server_version} is not supported. Client supports server versions: {client_supported}");
-    with_detail(Code::FailedPrecondition, message, any("ServerVersionNotSupportedFailure", &failure), MetadataMap::new())
+    let message = format!(
+        "Server version {server_version} is not supported. Client supports server versions: {client_supported}"
+    );
+    with_detail(
+        Code::FailedPrecondition,
+        message,
+        any("ServerVersionNotSupportedFailure", &failure),
+        MetadataMap::new(),
+    )
 }
 
 /// The client is of a version that this server does not serve.
@@ -58,7 +64,12 @@ pub(crate) fn client_version_not_supported(name: &str, version: &str, supported:
         supported_versions: supported.to_owned(),
     };
     let message = format!("Client version {version} is not supported. Server supports {name} versions: {supported}");
-    with_detail(Code::FailedPrecondition, message, any("ClientVersionNotSupportedFailure", &failure), MetadataMap::new())
+    with_detail(
+        Code::FailedPrecondition,
+        message,
+        any("ClientVersionNotSupportedFailure", &failure),
+        MetadataMap::new(),
+    )
 }
 
 /// The gRPC code of a kind of refusal.

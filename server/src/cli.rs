@@ -40,9 +40,7 @@ where
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Ok(Command::Print(error.render().ansi().to_string()))
-            }
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Ok(Command::Print(error.render().to_string())),
             _ => Err(StartError::Usage(one_line(&error.render().to_string()))),
         },
     }
@@ -100,6 +98,7 @@ enum ServerCommand {
 
 /// Flags of every command of Temporal's command line.
 #[derive(Args)]
+#[command(next_help_heading = "Logging")]
 struct GlobalFlags {
     /// Least level that is logged; logs go to stderr.
     #[arg(long, global = true, value_enum, ignore_case = true, default_value = "warn")]

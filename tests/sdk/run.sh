@@ -60,7 +60,7 @@ run_typescript() {
 
 run_compare() {
   python_packages python && python_packages compare || return
-  (cd "$here/compare" && "$venv/bin/python" -m pytest -q && "$venv/bin/python" compare.py "${pattern[@]}")
+  (cd "$here/compare" && "$venv/bin/python" -m pytest -q -p no:cacheprovider && "$venv/bin/python" compare.py "${pattern[@]}")
 }
 
 failed=()

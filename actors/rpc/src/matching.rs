@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use perdure_kernel::{ExecutionKey, ServiceError, ServiceResult};
+use perdure_kernel::{ExecutionKey, ServiceError, ServiceResult, Timestamp};
 use perdure_proto::{
     api::{query::WorkflowQuery, workflowservice as ws},
     records::QueuedTask,
 };
 use perdure_runtime::{Permit, Recipient};
 
-use crate::{Ask, Caller, QueueName};
+use crate::{Ask, Caller, QueueKind, QueueName};
 
 /// A task for a queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,17 @@ pub struct AddTask {
     pub queue: QueueName,
     /// The task.
     pub task: QueuedTask,
+}
+
+/// A task that a child partition offers to its parent and goes on answering for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OfferTask {
+    /// The parent.
+    pub queue: QueueName,
+    /// The task.
+    pub task: QueuedTask,
+    /// How long the parent keeps it.
+    pub until: Timestamp,
 }
 
 /// A query that goes straight to a worker.
@@ -73,6 +84,11 @@ macro_rules! matching_calls {
                 match self { $(Self::$name(_) => stringify!($name),)* }
             }
 
+            /// Who asks.
+            pub fn caller(&self) -> &Caller {
+                match self { $(Self::$name(ask) => &ask.caller,)* }
+            }
+
             /// Answers with a refusal.
             pub fn refuse(self, error: ServiceError) {
                 match self { $(Self::$name(ask) => ask.refuse(error),)* }
@@ -91,6 +107,9 @@ matching_calls! {
     /// From history: offer a task. Answered once the task was handed to a poller or is in the backlog:
     /// from then on matching answers for it. `StickyWorkerUnavailable` when the queue is sticky and nobody polls it.
     AddTask(AddTask) -> ();
+    /// From a child partition: offer a task. Answered once a poller has it; `DEADLINE_EXCEEDED` when none
+    /// came in time. Never stored.
+    OfferTask(OfferTask) -> ();
     /// From history: ask a worker. Never stored.
     Query(Box<DirectQuery>) -> ws::QueryWorkflowResponse;
     /// Waits for a workflow task or a query. An empty response (no task token) when there was none in time.
@@ -105,8 +124,13 @@ matching_calls! {
 
 /// Finds or starts a task queue's actor.
 pub trait MatchingDirectory: Send + Sync + 'static {
-    /// The actor of the partition; `None` when no more can be started.
+    /// The actor of exactly this partition; `None` when no more can be started.
     fn queue(&self, queue: &QueueName) -> Option<Recipient<MatchingCall>>;
+
+    /// The partition that should take `call`, which names the normal queue `queue` as a whole.
+    fn partition_for(&self, _queue: &QueueName, _call: &MatchingCall) -> u32 {
+        0
+    }
 }
 
 /// Delivers calls to task queues.
@@ -124,9 +148,24 @@ impl MatchingClient {
         Self { directory }
     }
 
-    /// Sends a call to `queue`. A call that cannot be delivered is answered `UNAVAILABLE`; nothing
-    /// happened then.
-    pub fn send(&self, queue: &QueueName, mut call: MatchingCall) {
+    /// Sends a call to `queue`. Tasks, queries and polls for the root of a normal queue go to one of its
+    /// partitions. A call that cannot be delivered is answered `UNAVAILABLE`; nothing happened then.
+    pub fn send(&self, queue: &QueueName, call: MatchingCall) {
+        let spreads = match &call {
+            MatchingCall::AddTask(_)
+            | MatchingCall::Query(_)
+            | MatchingCall::PollWorkflowTask(_)
+            | MatchingCall::PollActivityTask(_) => queue.kind == QueueKind::Normal && queue.partition == 0,
+            MatchingCall::OfferTask(_) | MatchingCall::AnswerQuery(_) | MatchingCall::Describe(_) => false,
+        };
+        match if spreads { self.directory.partition_for(queue, &call) } else { 0 } {
+            0 => self.send_to_partition(queue, call),
+            partition => self.send_to_partition(&queue.with_partition(partition), call),
+        }
+    }
+
+    /// Sends a call to exactly this partition; otherwise as [`MatchingClient::send`].
+    pub fn send_to_partition(&self, queue: &QueueName, mut call: MatchingCall) {
         for _ in 0..DELIVERY_ATTEMPTS_MAX {
             let Some(recipient) = self.directory.queue(queue) else { break };
             match recipient.tell(call) {
@@ -145,6 +184,17 @@ impl MatchingClient {
     {
         let (ask, answer) = Ask::new(caller, request, permit);
         self.send(queue, ask.into());
+        answer.await
+    }
+
+    /// As [`MatchingClient::ask`], to exactly this partition.
+    pub async fn ask_partition<Q, R>(&self, queue: &QueueName, caller: Caller, request: Q) -> ServiceResult<R>
+    where
+        R: Send + 'static,
+        MatchingCall: From<Ask<Q, R>>,
+    {
+        let (ask, answer) = Ask::new(caller, request, None);
+        self.send_to_partition(queue, ask.into());
         answer.await
     }
 }

@@ -37,6 +37,9 @@ pub struct QueueName {
     pub partition: u32,
 }
 
+/// Child partitions that one partition serves: the partitions of a queue form a tree of this degree.
+const CHILDREN_MAX: u32 = 20;
+
 /// Prefix of partition names, which users may not give to queues of their own.
 const SYSTEM_PREFIX: &str = "/_sys/";
 
@@ -60,6 +63,11 @@ impl QueueName {
     /// The same queue's partition `partition`.
     pub fn with_partition(&self, partition: u32) -> Self {
         Self { partition, ..self.clone() }
+    }
+
+    /// The partition that this one hands polls and tasks to; `None` for a root and for sticky queues.
+    pub fn parent(&self) -> Option<Self> {
+        (self.partition > 0).then(|| self.with_partition((self.partition - 1) / CHILDREN_MAX))
     }
 
     /// The partition's name as Temporal writes it: `name` for the root, `/_sys/name/3` below it.
@@ -89,6 +97,15 @@ impl fmt::Display for QueueName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partitions_form_a_tree() {
+        let root = QueueName::normal(&NamespaceId::from("ns"), "orders", TaskType::Workflow);
+        assert_eq!(root.parent(), None);
+        for (child, parent) in [(1, 0), (20, 0), (21, 1), (40, 1), (41, 2)] {
+            assert_eq!(root.with_partition(child).parent(), Some(root.with_partition(parent)), "{child}");
+        }
+    }
 
     #[test]
     fn partition_names_go_both_ways() {

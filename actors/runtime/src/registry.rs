@@ -98,9 +98,9 @@ where
         self.actors.get(key).filter(|actor| !actor.has_ended())
     }
 
-    /// The entries, in no order; some may have ended.
+    /// The entries, in an order that is the same in equal runs; some may have ended.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &ActorRef<M>)> {
-        self.actors.iter()
+        self.round.iter().filter_map(|key| self.actors.get_key_value(key))
     }
 
     /// Number of entries; some may have ended.
@@ -141,7 +141,7 @@ mod tests {
     fn keeps_replaces_and_bounds() {
         let mut registry = Registry::<u32, u32>::new(2);
         let mut inboxes = Vec::new();
-        let mut tell = |registry: &mut Registry<u32, u32>, inboxes: &mut Vec<_>, key, msg| {
+        let tell = |registry: &mut Registry<u32, u32>, inboxes: &mut Vec<_>, key, msg| {
             registry.tell(&key, msg, || {
                 let (actor, inbox) = ActorRef::inbox("actor");
                 inboxes.push(inbox);

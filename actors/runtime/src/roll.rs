@@ -1,7 +1,7 @@
 //! Who is alive, by the order in which they are to stop.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use crate::{lock, slot::Stop};
 
-/// The actors and tasks of one system. Locked at their birth and death only.
+/// The actors and tasks of one system, ordered by birth so that equal runs stop equally. Locked at their
+/// birth and death only.
 #[derive(Default)]
 pub(crate) struct Roll {
     state: Mutex<State>,
@@ -21,8 +22,8 @@ pub(crate) struct Roll {
 struct State {
     next_id: u64,
     /// No empty stage is kept.
-    stages: BTreeMap<u32, HashMap<u64, Arc<dyn Stop>>>,
-    tasks: HashMap<u64, AbortHandle>,
+    stages: BTreeMap<u32, BTreeMap<u64, Arc<dyn Stop>>>,
+    tasks: BTreeMap<u64, AbortHandle>,
     /// Nothing may be spawned in this stage and those above.
     closed_from: Option<u32>,
 }
@@ -92,12 +93,7 @@ impl Roll {
     /// everything is closed.
     pub(crate) fn close_highest(&self) -> Option<(u32, Vec<Arc<dyn Stop>>)> {
         let mut state = lock(&self.state);
-        let highest = state.stages.last_key_value().map(|(stage, actors)| {
-            let mut actors: Vec<_> = actors.iter().map(|(id, actor)| (*id, Arc::clone(actor))).collect();
-            // In the order of their birth, so that equal runs stop equally.
-            actors.sort_unstable_by_key(|(id, _)| *id);
-            (*stage, actors.into_iter().map(|(_, actor)| actor).collect())
-        });
+        let highest = state.stages.last_key_value().map(|(stage, actors)| (*stage, actors.values().cloned().collect()));
         let from = highest.as_ref().map_or(0, |(stage, _)| *stage);
         state.closed_from = Some(state.closed_from.map_or(from, |closed| closed.min(from)));
         highest
@@ -116,7 +112,7 @@ impl Roll {
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.state).stages.values().map(HashMap::len).sum()
+        lock(&self.state).stages.values().map(BTreeMap::len).sum()
     }
 
     /// Resolves when nobody is left in `stage` or, with `None`, anywhere.

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             Err(error) => eprintln!("compare: {error}"),
         }
     } else {
-        println!("{}", table(&sweeps));
+        println!("{}", table(&sweeps, &options));
     }
     let clean = sweeps.iter().flat_map(|sweep| &sweep.reports).all(|report| report.is_clean());
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }

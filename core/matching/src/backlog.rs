@@ -77,9 +77,13 @@ impl Backlog {
     /// Fresh tasks from this level on must wait: older tasks of their level are on their way to the
     /// backlog, or unread in it.
     pub(crate) fn blocked_from(&self) -> usize {
-        let unread =
-            if self.unread_unknown { 0 } else { self.unread.iter().position(|count| *count > 0).unwrap_or(LEVELS) };
+        let unread = self.unread_from();
         self.append.as_ref().map_or(unread, |append| unread.min(append.best_level))
+    }
+
+    /// The best level that the backlog may hold unread tasks of.
+    pub(crate) fn unread_from(&self) -> usize {
+        if self.unread_unknown { 0 } else { self.unread.iter().position(|count| *count > 0).unwrap_or(LEVELS) }
     }
 
     fn any_unread(&self) -> bool {
@@ -100,6 +104,11 @@ impl Backlog {
     /// Whether the lease is held and the backlog's first page is in memory.
     pub(crate) fn is_loaded(&self) -> bool {
         !self.unread_unknown
+    }
+
+    /// Whether finished tasks could be deleted.
+    pub(crate) fn has_garbage(&self) -> bool {
+        self.finished > 0 && self.ack_level() > self.acked
     }
 
     /// Whether a write is under way.
@@ -263,7 +272,10 @@ impl QueueMachine {
 
     fn read(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let backlog = &mut self.backlog;
-        let wanted = backlog.any_unread() && self.tasks.loaded() < self.settings.reload_at.max(1);
+        let loaded = self.tasks.loaded();
+        let wanted = backlog.any_unread()
+            && loaded < self.settings.reload_at.max(1)
+            && loaded + self.aside.len() < self.settings.page_size.max(1) * 2;
         let busy = backlog.reading || backlog.append.is_some();
         if !wanted || busy || backlog.read_after > now || self.draining {
             return;

@@ -85,8 +85,8 @@ impl QueueMachine {
         if until.is_none() {
             self.added[level].add(now);
         }
-        // Behind a backlog there is no point in waiting for a poller.
-        if level >= self.backlog.blocked_from() && self.backlog.is_loaded() {
+        // Behind an unread backlog there is no point in waiting for a poller.
+        if level >= self.backlog.unread_from() && self.backlog.is_loaded() {
             self.backlog.spill_through(order);
         }
         self.tasks.insert(entry);
@@ -173,13 +173,19 @@ impl QueueMachine {
                     self.dispatched[entry.level()].add(now);
                     self.finish(now, &entry, out);
                 }
-                StartOutcome::Dropped => self.finish(now, &entry, out),
+                StartOutcome::Dropped => {
+                    self.limiter.give_back();
+                    self.finish(now, &entry, out);
+                }
                 StartOutcome::Later => {
                     entry.failures += 1;
                     let pause = doubling(START_RETRY_FIRST, START_RETRY_MAX, entry.failures);
                     self.put_aside(now + pause, entry, out);
                 }
-                StartOutcome::PollerGone => self.put_back(now, entry, out),
+                StartOutcome::PollerGone => {
+                    self.limiter.give_back();
+                    self.put_back(now, entry, out);
+                }
             },
             Paired::Query(query) => match outcome {
                 StartOutcome::Delivered => {}

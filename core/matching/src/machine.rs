@@ -180,6 +180,7 @@ impl QueueMachine {
             && self.tasks.fresh() == 0
             && !self.forwards.has_polls()
             && !self.backlog.is_writing()
+            && !self.backlog.has_garbage()
     }
 
     /// Hands back everything that has not been paired.

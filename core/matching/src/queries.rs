@@ -30,10 +30,6 @@ impl Queries {
         self.all.is_empty()
     }
 
-    pub(crate) fn any_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     pub(crate) fn forwarded(&self) -> usize {
         self.forwarded
     }

@@ -64,6 +64,13 @@ impl Limiter {
             self.ready_at = self.ready_at.max(now - BURST) + interval;
         }
     }
+
+    /// Returns a token that was taken in vain.
+    pub(crate) fn give_back(&mut self) {
+        if let Limit::Every(interval) = self.limit {
+            self.ready_at = self.ready_at - interval;
+        }
+    }
 }
 
 const BUCKET: Duration = Duration::from_secs(5);

@@ -73,13 +73,16 @@ impl Seen {
         self.pollers
             .iter()
             .filter(|(_, poller)| now.since(poller.last_access) < window)
-            .map(|(identity, poller)| PollerInfo {
-                last_access_time: Some(poller.last_access.to_proto()),
-                identity: identity.clone(),
-                rate_per_second: poller.rate.unwrap_or(RATE_UNSET),
-                worker_version_capabilities: poller.capabilities.clone(),
-                deployment_options: poller.deployment.clone(),
-                ..PollerInfo::default()
+            .map(|(identity, poller)| {
+                // Deprecated in the API, but what older clients show.
+                #[allow(deprecated)]
+                PollerInfo {
+                    last_access_time: Some(poller.last_access.to_proto()),
+                    identity: identity.clone(),
+                    rate_per_second: poller.rate.unwrap_or(RATE_UNSET),
+                    worker_version_capabilities: poller.capabilities.clone(),
+                    deployment_options: poller.deployment.clone(),
+                }
             })
             .collect()
     }

@@ -18,12 +18,9 @@ pub(crate) fn check(callbacks: &[Callback]) -> ServiceResult<()> {
             if rest.is_empty() || rest.starts_with('/') {
                 return Err(invalid("invalid url: missing host"));
             }
-            Err(invalid(format!(
-                "invalid url: url does not match any configured callback address: {}",
-                nexus.url
-            )))
+            Err(invalid(format!("invalid url: url does not match any configured callback address: {}", nexus.url)))
         }
-        Some(Variant::Internal(_)) | None => {
+        Some(Variant::Internal(_) | Variant::NexusHandler(_)) | None => {
             Err(ServiceError::new(ErrorKind::Unimplemented, "completion callbacks are not served by this server yet"))
         }
     }

@@ -94,7 +94,13 @@ mod tests {
         for good in [plain.to_owned(), format!("{{{plain}}}"), format!("URN:uuid:{plain}"), plain.replace('-', "")] {
             assert!(is_uuid(&good), "{good}");
         }
-        for bad in ["", "x", "2f1d4d1c-6a0e-4d4f-9a52-0f3f3c1f9a1g", "2f1d4d1c06a0e-4d4f-9a52-0f3f3c1f9a11", "ééééééééééééééééée-é"] {
+        for bad in [
+            "",
+            "x",
+            "2f1d4d1c-6a0e-4d4f-9a52-0f3f3c1f9a1g",
+            "2f1d4d1c06a0e-4d4f-9a52-0f3f3c1f9a11",
+            "ééééééééééééééééée-é",
+        ] {
             assert!(!is_uuid(bad), "{bad}");
         }
         assert!(!is_uuid(&"é".repeat(18)));

@@ -28,7 +28,11 @@ pub(crate) fn check(links: &[Link], limits: &Limits) -> ServiceResult<()> {
 fn check_variant(link: &Link) -> ServiceResult<()> {
     match &link.variant {
         Some(Variant::WorkflowEvent(to)) => {
-            let ids = [("namespace field", &to.namespace), ("workflow ID field", &to.workflow_id), ("run ID field", &to.run_id)];
+            let ids = [
+                ("namespace field", &to.namespace),
+                ("workflow ID field", &to.workflow_id),
+                ("run ID field", &to.run_id),
+            ];
             not_empty("workflow event", &ids)?;
             match &to.reference {
                 Some(Reference::EventRef(event)) if event.event_type == 0 && event.event_id != 0 => Err(invalid(
@@ -39,15 +43,27 @@ fn check_variant(link: &Link) -> ServiceResult<()> {
         }
         Some(Variant::BatchJob(to)) => not_empty("batch job", &[("job ID", &to.job_id)]),
         Some(Variant::NexusOperation(to)) => {
-            let ids = [("namespace field", &to.namespace), ("operation ID field", &to.operation_id), ("run ID field", &to.run_id)];
+            let ids = [
+                ("namespace field", &to.namespace),
+                ("operation ID field", &to.operation_id),
+                ("run ID field", &to.run_id),
+            ];
             not_empty("nexus operation", &ids)
         }
         Some(Variant::Activity(to)) => {
-            let ids = [("namespace field", &to.namespace), ("activity ID field", &to.activity_id), ("run ID field", &to.run_id)];
+            let ids = [
+                ("namespace field", &to.namespace),
+                ("activity ID field", &to.activity_id),
+                ("run ID field", &to.run_id),
+            ];
             not_empty("activity", &ids)
         }
         Some(Variant::Workflow(to)) => {
-            let ids = [("namespace field", &to.namespace), ("workflow ID field", &to.workflow_id), ("run ID field", &to.run_id)];
+            let ids = [
+                ("namespace field", &to.namespace),
+                ("workflow ID field", &to.workflow_id),
+                ("run ID field", &to.run_id),
+            ];
             not_empty("workflow", &ids)
         }
         Some(Variant::Callback(_)) | None => Err(invalid("unsupported link variant")),

@@ -51,7 +51,8 @@ pub(crate) fn display(payload: &Payload) -> String {
         Ok(value) => write_value(&mut text, &value),
         Err(_not_json) => {
             let encoding = payload.metadata.get(ENCODING).map(|encoding| String::from_utf8_lossy(encoding));
-            let _ = write!(text, "value from <{} bytes of encoding {}>", payload.data.len(), encoding.unwrap_or_default());
+            let _ =
+                write!(text, "value from <{} bytes of encoding {}>", payload.data.len(), encoding.unwrap_or_default());
         }
     }
     text

@@ -3,7 +3,7 @@
 use perdure_kernel::{Namespace, ServiceResult};
 use perdure_proto::api::{
     common::SearchAttributes,
-    enums::IndexedValueType::{self, Bool, Datetime, Double, Int, Keyword, KeywordList},
+    enums::IndexedValueType::{self, Bool, Datetime, Int, Keyword, KeywordList},
 };
 use prost::Message;
 
@@ -156,7 +156,10 @@ mod tests {
             (&[("Amount", "5"), ("Note", "\"x\""), ("BuildIds", "[\"a\"]")][..], ""),
             (&[("Nope", "5")], "Namespace ns has no mapping defined for search attribute Nope"),
             (&[("WorkflowId", "\"x\"")], "WorkflowId attribute can't be set in SearchAttributes"),
-            (&[("TemporalWorkerDeployment", "\"x\"")], "TemporalWorkerDeployment attribute can't be set in SearchAttributes"),
+            (
+                &[("TemporalWorkerDeployment", "\"x\"")],
+                "TemporalWorkerDeployment attribute can't be set in SearchAttributes",
+            ),
             (&[("Amount", "\"x\"")], "invalid value for search attribute Amount of type Int: x"),
             (&[("BuildIds", "\"x\"")], "invalid value for search attribute BuildIds of type KeywordList: x"),
             (&[("Note", &long)], "search attribute Note value size 2049 exceeds size limit 2048"),

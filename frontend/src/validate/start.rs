@@ -1,8 +1,6 @@
 //! Requests that start workflows.
 
-use perdure_kernel::{
-    Limits, Namespace, ServiceError, ServiceResult, Timestamp, cron::CronSchedule, retry_policy,
-};
+use perdure_kernel::{Limits, Namespace, ServiceError, ServiceResult, Timestamp, cron::CronSchedule, retry_policy};
 use perdure_proto::{
     Duration,
     api::{
@@ -177,8 +175,9 @@ fn cron(schedule: &str, rules: &Rules<'_>) -> ServiceResult<()> {
 
 fn timeouts(timeouts: [(&str, Option<&mut Duration>); 3], limits: &Limits) -> ServiceResult<()> {
     for (kind, timeout) in timeouts {
-        durations::check_and_cap(timeout, limits)
-            .map_err(|cause| invalid(format!("An invalid Workflow{kind}TimeoutSeconds is set on request. cause: {cause}")))?;
+        durations::check_and_cap(timeout, limits).map_err(|cause| {
+            invalid(format!("An invalid Workflow{kind}TimeoutSeconds is set on request. cause: {cause}"))
+        })?;
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn sticky_queues_may_name_a_partition_as_their_normal_queue() {
-        let mut queue = TaskQueue { name: "host:1".into(), kind: TaskQueueKind::Sticky.into(), normal_name: "/_sys/x/1".into() };
+        let mut queue =
+            TaskQueue { name: "host:1".into(), kind: TaskQueueKind::Sticky.into(), normal_name: "/_sys/x/1".into() };
         assert!(normalize(Some(&mut queue), Names::Queues, &Limits::default()).is_ok());
         queue.normal_name = "x".repeat(1001);
         assert!(normalize(Some(&mut queue), Names::Queues, &Limits::default()).is_err());

@@ -66,7 +66,12 @@ mod tests {
 
     use super::*;
 
-    fn text(build_id: &str, use_versioning: bool, deployment: Option<(&str, &str)>, queue: Option<TaskQueue>) -> String {
+    fn text(
+        build_id: &str,
+        use_versioning: bool,
+        deployment: Option<(&str, &str)>,
+        queue: Option<TaskQueue>,
+    ) -> String {
         let deployment = deployment.map(|(name, build)| WorkerDeploymentOptions {
             deployment_name: name.into(),
             build_id: build.into(),

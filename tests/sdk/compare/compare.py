@@ -54,7 +54,7 @@ async def observe(outcome: registry.Outcome) -> dict[str, Any]:
     for workflow_id, run_id in env.runs:
         if run_id in known:
             continue
-        for number, (run, events) in enumerate(await chain(env, workflow_id, run_id), 1):
+        for run, events in await chain(env, workflow_id, run_id):
             known.add(run)
             title = f"{normaliser.text(workflow_id)} {normaliser.name(run)}"
             seen[f"history of {title}"] = normaliser.history(events)
@@ -64,9 +64,8 @@ async def observe(outcome: registry.Outcome) -> dict[str, Any]:
 
 
 async def run_on(binary: str, names: list[str]) -> dict[str, dict[str, Any]]:
-    async with server.server(binary) as address:
-        client = await server.connect(address)
-        outcomes = await registry.run_all(names, client, address)
+    async with server.server(binary) as client:
+        outcomes = await registry.run_all(names, client)
         return {name: await observe(outcome) for name, outcome in outcomes.items()}
 
 
@@ -83,7 +82,12 @@ def differences(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[s
             continue
         found[part] = list(
             difflib.unified_diff(
-                lines(left.get(part)), lines(right.get(part)), "expected", "actual", lineterm="", n=6
+                lines(left.get(part)),
+                lines(right.get(part)),
+                "expected",
+                "actual",
+                lineterm="",
+                n=6,
             )
         )
     return found
@@ -100,11 +104,15 @@ def load_accepted() -> list[dict[str, str]]:
 
 
 def accepted(entries: list[dict[str, str]], scenario: str, part: str, diff: list[str]) -> bool:
-    changed = [line[1:].strip() for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    changed = [
+        line[1:].strip() for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
     for entry in entries:
         if fnmatch.fnmatch(scenario, entry["scenario"]) and fnmatch.fnmatch(part, entry["part"]):
             allowed = entry.get("lines")
-            if allowed is None or all(any(fnmatch.fnmatch(line, glob) for glob in allowed) for line in changed):
+            if allowed is None or all(
+                any(fnmatch.fnmatch(line, glob) for glob in allowed) for line in changed
+            ):
                 entry["used"] = "yes"
                 return True
     return False
@@ -113,7 +121,12 @@ def accepted(entries: list[dict[str, str]], scenario: str, part: str, diff: list
 def report(names: list[str], expected: dict[str, Any], actual: dict[str, Any]) -> int:
     entries = load_accepted()
     wrong = tolerated = 0
-    events = sum(len(part) for name in names for key, part in expected[name].items() if key.startswith("history"))
+    events = sum(
+        len(part)
+        for name in names
+        for key, part in expected[name].items()
+        if key.startswith("history")
+    )
     for name in names:
         if "error" in expected[name]:
             wrong += 1
@@ -128,7 +141,9 @@ def report(names: list[str], expected: dict[str, Any], actual: dict[str, Any]) -
             print("\n".join(diff))
     for entry in entries:
         if "used" not in entry and any(fnmatch.fnmatch(name, entry["scenario"]) for name in names):
-            print(f"accepted.toml: no such difference any more: {entry['scenario']} / {entry['part']}")
+            print(
+                f"accepted.toml: no such difference any more: {entry['scenario']} / {entry['part']}"
+            )
     print(f"\n{len(names)} scenarios, {events} events: {wrong} differences, {tolerated} accepted")
     return 1 if wrong else 0
 
@@ -142,20 +157,34 @@ def default_oracle() -> str:
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenarios", nargs="*", help="names or globs; all if none are given")
-    parser.add_argument("--oracle", default=default_oracle(), help="the server that is right (default: %(default)s)")
-    parser.add_argument("--server", default=os.environ.get("PERDURE_BIN"), help="the server that is compared (default: $PERDURE_BIN)")
+    parser.add_argument(
+        "--oracle", default=default_oracle(), help="the server that is right (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--server",
+        default=os.environ.get("PERDURE_BIN"),
+        help="the server that is compared (default: $PERDURE_BIN)",
+    )
     parser.add_argument("--dump", type=Path, help="also write both observations to this folder")
     given = parser.parse_args()
     if not given.server:
         parser.error("give --server or set PERDURE_BIN")
     known = sorted(registry.load())
-    names = [name for name in known if not given.scenarios or any(fnmatch.fnmatch(name, glob) for glob in given.scenarios)]
+    names = [
+        name
+        for name in known
+        if not given.scenarios or any(fnmatch.fnmatch(name, glob) for glob in given.scenarios)
+    ]
     if not names:
         parser.error("no such scenario")
     # Scenarios fail workflow tasks on purpose, and the SDK logs each.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
-    expected = await run_on(given.oracle, names)
-    actual = await run_on(given.server, names)
+    try:
+        # The one that may be broken goes first.
+        actual = await run_on(given.server, names)
+        expected = await run_on(given.oracle, names)
+    except (RuntimeError, TimeoutError, FileNotFoundError) as error:
+        sys.exit(f"compare.py: no server to compare: {error}")
     if given.dump:
         given.dump.mkdir(parents=True, exist_ok=True)
         for title, seen in (("expected", expected), ("actual", actual)):

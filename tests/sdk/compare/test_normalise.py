@@ -5,9 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from normalise import Normaliser  # noqa: E402
 from temporalio.api.enums.v1 import EventType  # noqa: E402
 from temporalio.api.history.v1 import HistoryEvent  # noqa: E402
+
+from normalise import Normaliser  # noqa: E402
 
 RUN = "0190a2b4-0000-7000-8000-000000000001"
 

@@ -19,15 +19,19 @@ def outcomes(request):
         for item in request.session.items
         if "outcomes" in getattr(item, "fixturenames", ())
     ]
-    return asyncio.run(run(names))
+    try:
+        return asyncio.run(run(names))
+    except Exception as error:
+        # Without a server there is one thing to say, not one per test.
+        pytest.exit(f"no server to test: {error}", returncode=1)
 
 
 async def run(names):
     address = os.environ.get("PERDURE_ADDRESS")
     if address:
-        return await registry.run_all(names, await server.connect(address), address)
-    async with server.server(server.default_binary()) as address:
-        return await registry.run_all(names, await server.connect(address), address)
+        return await registry.run_all(names, await server.connect(address))
+    async with server.server(server.default_binary()) as client:
+        return await registry.run_all(names, client)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -16,20 +16,6 @@ async function freePort(): Promise<number> {
   });
 }
 
-/** Waits for the first successful call. */
-export async function connect(address: string): Promise<Connection> {
-  const deadline = Date.now() + START_MS;
-  for (;;) {
-    try {
-      const connection = await Connection.connect({ address, connectTimeout: '1s' });
-      await connection.workflowService.describeNamespace({ namespace: 'default' });
-      return connection;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-    }
-  }
-}
-
 /** The server under test: PERDURE_ADDRESS if it runs already, else PERDURE_BIN, else `temporal`. */
 export class Server {
   private constructor(
@@ -50,6 +36,23 @@ export class Server {
       throw error;
     });
     return new Server(`127.0.0.1:${port}`, child);
+  }
+
+  /** Waits for the first successful call. */
+  async connect(): Promise<Connection> {
+    const deadline = Date.now() + START_MS;
+    for (;;) {
+      try {
+        const connection = await Connection.connect({ address: this.address, connectTimeout: '1s' });
+        await connection.workflowService.describeNamespace({ namespace: 'default' });
+        return connection;
+      } catch (error) {
+        if (this.process != null && this.process.exitCode !== null) {
+          throw new Error(`the server ended at start with code ${this.process.exitCode}`);
+        }
+        if (Date.now() > deadline) throw error;
+      }
+    }
   }
 
   async stop(): Promise<void> {

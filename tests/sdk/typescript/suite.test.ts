@@ -26,7 +26,7 @@ import {
 } from '@temporalio/worker';
 import { Workflow } from '@temporalio/common';
 import * as activities from './activities';
-import { connect, Server } from './server';
+import { Server } from './server';
 import * as workflows from './workflows';
 
 const PREFIX = `sdk-ts-${randomBytes(4).toString('hex')}`;
@@ -93,7 +93,7 @@ before(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR' } } });
   server = await Server.start();
   [connection, workflowBundle] = await Promise.all([
-    connect(server.address),
+    server.connect(),
     bundleWorkflowCode({ workflowsPath: require.resolve('./workflows'), logger: new DefaultLogger('ERROR') }),
   ]);
   native = await NativeConnection.connect({ address: server.address });

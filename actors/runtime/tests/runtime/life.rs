@@ -26,7 +26,8 @@ enum Msg {
     Asked(Option<u64>),
     StopAfter(Vec<u64>, Reply<Result<(), ()>>),
     Passivate(Reply<bool>),
-    WhenIoIsBack(Reply<u64>),
+    /// Answered when the sum is this.
+    When(u64, Reply<()>),
 }
 
 /// A message type of its own that the counter takes too.
@@ -42,15 +43,14 @@ impl From<Bonus> for Msg {
 struct Counter {
     // Not `Send`: actors need not be.
     sum: Rc<Cell<u64>>,
-    waiting: Vec<Reply<u64>>,
+    waiting: Vec<(u64, Reply<()>)>,
 }
 
 impl Counter {
-    fn add(&mut self, number: u64, ctx: &Ctx<Self>) {
+    fn add(&mut self, number: u64) {
         self.sum.set(self.sum.get() + number);
-        if ctx.io_in_flight() == 0 {
-            self.waiting.drain(..).for_each(|reply| reply.send(self.sum.get()));
-        }
+        let sum = self.sum.get();
+        self.waiting.extract_if(.., |(wanted, _)| *wanted == sum).for_each(|(_, reply)| reply.send(()));
     }
 }
 
@@ -60,7 +60,7 @@ impl Actor for Counter {
 
     fn handle(&mut self, msg: Msg, ctx: &mut Ctx<Self>) {
         match msg {
-            Msg::Add(number) => self.add(number, ctx),
+            Msg::Add(number) => self.add(number),
             Msg::Get(reply) => reply.send(self.sum.get()),
             Msg::AddLater(number, after) => ctx.spawn_io(tokio::time::sleep(after), move |()| Msg::Add(number)),
             Msg::Hold(dropped) => {
@@ -71,7 +71,7 @@ impl Actor for Counter {
                 });
             }
             Msg::AddFrom(other) => drop(other.tell(Msg::Get(ctx.reply(Msg::Asked)))),
-            Msg::Asked(answer) => self.add(answer.unwrap_or(1000), ctx),
+            Msg::Asked(answer) => self.add(answer.unwrap_or(1000)),
             Msg::StopAfter(numbers, reply) => {
                 let myself = ctx.myself();
                 numbers.into_iter().for_each(|number| myself.tell(Msg::Add(number)).unwrap());
@@ -81,7 +81,10 @@ impl Actor for Counter {
                 reply.send(if matches!(refused, Err(Gone(Msg::Add(7)))) { Ok(()) } else { Err(()) });
             }
             Msg::Passivate(reply) => reply.send(ctx.try_passivate()),
-            Msg::WhenIoIsBack(reply) => self.waiting.push(reply),
+            Msg::When(sum, reply) => {
+                self.waiting.push((sum, reply));
+                self.add(0);
+            }
         }
     }
 }
@@ -121,7 +124,7 @@ async fn talks(system: ActorSystem) {
     for number in 0..10 {
         two.tell(Msg::AddLater(number, Duration::from_millis(number))).unwrap();
     }
-    assert_eq!(ask(&two, Msg::WhenIoIsBack).await, 500_045);
+    ask(&two, |reply| Msg::When(500_045, reply)).await;
     assert_eq!(system.actor_count(), 2);
 }
 

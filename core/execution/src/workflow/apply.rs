@@ -75,7 +75,10 @@ impl WorkflowState {
         let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();
         let Some(attributes) = &event.attributes else { return };
         match attributes {
-            Attributes::WorkflowExecutionStartedEventAttributes(start) => self.started(start, at),
+            Attributes::WorkflowExecutionStartedEventAttributes(start) => {
+                self.started(start, at);
+                self.record.user_metadata.clone_from(&event.user_metadata);
+            }
             Attributes::WorkflowExecutionCompletedEventAttributes(close) => {
                 self.closed(event, at, WorkflowExecutionStatus::Completed, &close.new_execution_run_id);
             }

@@ -8,6 +8,7 @@ mod change;
 mod close;
 pub mod commands;
 pub mod deadline;
+pub mod describe;
 mod draft;
 mod event_kind;
 pub mod id_policy;

@@ -62,7 +62,6 @@ class Env:
 
     client: Client
     scenario: str
-    address: str
     prefix: str = field(default_factory=lambda: f"sdk-{uuid.uuid4().hex[:8]}")
     # (workflow id, run id) in the order the scenario started them.
     runs: list[tuple[str, str]] = field(default_factory=list)
@@ -91,7 +90,9 @@ class Env:
             self.client, workflows=list(workflows), activities=list(activities), **options
         )
 
-    async def start(self, workflow: Any, *args: Any, id: str | None = None, **options: Any) -> WorkflowHandle:
+    async def start(
+        self, workflow: Any, *args: Any, id: str | None = None, **options: Any
+    ) -> WorkflowHandle:
         """Starts a workflow and remembers the run for the comparison."""
         options.setdefault("task_queue", self.task_queue)
         handle = await self.client.start_workflow(
@@ -163,6 +164,10 @@ class Env:
     @property
     def service(self) -> Any:
         return self.client.workflow_service
+
+    @property
+    def address(self) -> str:
+        return self.client.service_client.config.target_host
 
     @property
     def namespace(self) -> str:

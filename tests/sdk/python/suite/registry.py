@@ -7,6 +7,8 @@ import importlib
 import pkgutil
 from typing import Awaitable, Callable
 
+from temporalio.client import Client
+
 from .env import Env
 
 Scenario = Callable[[Env], Awaitable[None]]
@@ -43,14 +45,14 @@ class Outcome:
         self.seconds = seconds
 
 
-async def run_all(names: list[str], client, address: str) -> dict[str, Outcome]:
+async def run_all(names: list[str], client: Client) -> dict[str, Outcome]:
     """Runs the named scenarios side by side against one server."""
     slots = asyncio.Semaphore(CONCURRENCY)
     clock = asyncio.get_running_loop().time
 
     async def one(name: str) -> tuple[str, Outcome]:
         async with slots:
-            env = Env(client, name, address)
+            env = Env(client, name)
             began = clock()
             error: BaseException | None = None
             try:

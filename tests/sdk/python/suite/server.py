@@ -52,8 +52,8 @@ def runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=quiet))
 
 
-async def connect(address: str) -> Client:
-    """Waits for the first successful call, for START_SECONDS at most."""
+async def connect(address: str, process: subprocess.Popen | None = None) -> Client:
+    """Waits for the first successful call, for START_SECONDS at most and while `process` lives."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
@@ -64,14 +64,17 @@ async def connect(address: str) -> Client:
             )
             return client
         except (RuntimeError, RPCError) as error:
+            if process is not None and process.poll() is not None:
+                code = process.returncode
+                raise RuntimeError(f"the server ended at start with code {code}") from None
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"no answer from {address}: {error}") from error
             await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
-async def server(binary: str) -> AsyncIterator[str]:
-    """Runs `binary server start-dev` on a free port and yields its address."""
+async def server(binary: str) -> AsyncIterator[Client]:
+    """Runs `binary server start-dev` on a free port and yields a client of it."""
     found = shutil.which(binary)
     if found is None:
         raise FileNotFoundError(f"server binary not found: {binary}")
@@ -86,7 +89,7 @@ async def server(binary: str) -> AsyncIterator[str]:
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     failed = True
     try:
-        yield f"127.0.0.1:{port}"
+        yield await connect(f"127.0.0.1:{port}", process)
         failed = process.poll() is not None
     finally:
         process.terminate()

@@ -1,4 +1,4 @@
-"""How workflows end: cancellation, termination, failure, time limits, retry, cron, continue-as-new."""
+"""How workflows end: cancelled, terminated, failed, timed out, retried, repeated, continued."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import (
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
 from temporalio.exceptions import ApplicationError
 
+from ..calls import echo
 from ..env import Env, thread_gates
 from ..registry import scenario
-from .activities import echo
 from .messages import Mailbox
 
 SECOND = timedelta(seconds=1)
@@ -37,7 +42,7 @@ class Sleeper:
             if then == "carry on":
                 return "carried on"
             if then == "fail":
-                raise ApplicationError("failed on cancellation")
+                raise ApplicationError("failed on cancellation") from None
             raise
         return "slept"
 
@@ -243,9 +248,15 @@ async def workflow_retries_end(env: Env) -> None:
     few = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=2)
     typed = RetryPolicy(non_retryable_error_types=["Plain"])
     async with env.worker(Failing):
-        await env.failure("attempts", env.execute(Failing.run, "plain", id=env.id("few"), retry_policy=few))
-        await env.failure("type", env.execute(Failing.run, "plain", id=env.id("typed"), retry_policy=typed))
-        await env.failure("final", env.execute(Failing.run, "non-retryable", id=env.id("final"), retry_policy=few))
+        await env.failure(
+            "attempts", env.execute(Failing.run, "plain", id=env.id("few"), retry_policy=few)
+        )
+        await env.failure(
+            "type", env.execute(Failing.run, "plain", id=env.id("typed"), retry_policy=typed)
+        )
+        await env.failure(
+            "final", env.execute(Failing.run, "non-retryable", id=env.id("final"), retry_policy=few)
+        )
 
 
 @scenario
@@ -258,7 +269,7 @@ async def workflow_chooses_its_retry_delay(env: Env) -> None:
 @scenario
 async def run_timeout(env: Env) -> None:
     async with env.worker(Sleeper):
-        handle = await env.start(Sleeper.run, "raise", run_timeout=SECOND)
+        handle = await env.start(Sleeper.run, "raise", run_timeout=SECOND * 2)
         await env.failure("result", handle.result())
         env.note("status", (await handle.describe()).status.name)
 
@@ -280,7 +291,9 @@ async def execution_timeout(env: Env) -> None:
 async def execution_timeout_spans_retries(env: Env) -> None:
     policy = RetryPolicy(initial_interval=timedelta(hours=1))
     async with env.worker(Failing):
-        handle = await env.start(Failing.run, "plain", execution_timeout=SECOND * 30, retry_policy=policy)
+        handle = await env.start(
+            Failing.run, "plain", execution_timeout=SECOND * 30, retry_policy=policy
+        )
         await env.failure("result", handle.result())
 
 
@@ -322,7 +335,9 @@ async def cron_repeats(env: Env) -> None:
             runs = [run async for run in latest_runs(env, handle)]
             return runs[2] if len(runs) == 3 else None
 
-        third = env.client.get_workflow_handle(handle.id, run_id=await env.until("a third run", third_run))
+        third = env.client.get_workflow_handle(
+            handle.id, run_id=await env.until("a third run", third_run)
+        )
         await env.idle(third)
         env.note("type", (await current.describe()).workflow_type)
         await current.terminate()

@@ -48,9 +48,7 @@ class Mailbox:
 
     @workflow.run
     async def run(self, wanted: int = -1) -> list[Any]:
-        await workflow.wait_condition(
-            lambda: self.stopped or len(self.received) == wanted
-        )
+        await workflow.wait_condition(lambda: self.stopped or len(self.received) == wanted)
         return self.received
 
 
@@ -242,7 +240,9 @@ async def messages_to_the_wrong_run(env: Env) -> None:
         await env.failure("query", wrong.query("contents"))
         await env.failure("cancel", wrong.cancel())
         await env.failure("terminate", wrong.terminate())
-        first = env.client.get_workflow_handle(handle.id, first_execution_run_id=str(uuid.UUID(int=7)))
+        first = env.client.get_workflow_handle(
+            handle.id, first_execution_run_id=str(uuid.UUID(int=7))
+        )
         await env.failure("terminate first run", first.terminate())
         await handle.signal(Mailbox.stop)
         await handle.result()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Mapping
 
 import temporalio.api.workflowservice.v1 as service_pb
+from google.protobuf.json_format import MessageToDict
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
@@ -20,16 +21,16 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Interceptor as WorkerInterceptor
 from temporalio.worker import (
     ActivityInboundInterceptor,
     WorkflowInboundInterceptor,
     WorkflowOutboundInterceptor,
 )
+from temporalio.worker import Interceptor as WorkerInterceptor
 
+from ..calls import echo
 from ..env import Env
 from ..registry import scenario
-from .activities import echo
 from .messages import Mailbox
 
 TEXT = SearchAttributeKey.for_text("SuiteText")
@@ -82,9 +83,7 @@ class Upserts:
         await workflow.wait_condition(lambda: self.told)
         return {
             "memo": dict(workflow.memo()),
-            "attributes": sorted(
-                pair.key.name for pair in workflow.info().typed_search_attributes
-            ),
+            "attributes": sorted(pair.key.name for pair in workflow.info().typed_search_attributes),
         }
 
 
@@ -137,7 +136,7 @@ async def describe(env: Env, handle: Any) -> dict[str, Any]:
         "execution_timeout": str(raw.execution_config.workflow_execution_timeout.ToTimedelta()),
         "task_timeout": str(raw.execution_config.default_workflow_task_timeout.ToTimedelta()),
         "config_task_queue": raw.execution_config.task_queue.name,
-        "priority": [info.priority.priority_key, info.priority.fairness_key, info.priority.fairness_weight],
+        "priority": MessageToDict(info.priority),
         "root_is_itself": info.root_execution.run_id == info.execution.run_id,
         "first_run_is_itself": info.first_run_id == info.execution.run_id,
         "has": sorted(field.name for field, _ in info.ListFields()),
@@ -222,15 +221,23 @@ async def start_after_closing(env: Env) -> None:
     reuse = WorkflowIDReusePolicy
     async with env.worker(Quick):
         await env.execute(Quick.run)
-        await env.failure("completed, reject", env.start(Quick.run, id_reuse_policy=reuse.REJECT_DUPLICATE))
-        await env.failure("completed, failed only", env.start(Quick.run, id_reuse_policy=reuse.ALLOW_DUPLICATE_FAILED_ONLY))
+        await env.failure(
+            "completed, reject", env.start(Quick.run, id_reuse_policy=reuse.REJECT_DUPLICATE)
+        )
+        await env.failure(
+            "completed, failed only",
+            env.start(Quick.run, id_reuse_policy=reuse.ALLOW_DUPLICATE_FAILED_ONLY),
+        )
         failed = await env.start(Quick.run, True, id_reuse_policy=reuse.ALLOW_DUPLICATE)
         await env.failure("result", failed.result())
-        await env.failure("failed, reject", env.start(Quick.run, id_reuse_policy=reuse.REJECT_DUPLICATE))
-        assert await env.execute(Quick.run, id_reuse_policy=reuse.ALLOW_DUPLICATE_FAILED_ONLY) == "quick"
-        rejected = env.start(
-            Quick.run, start_signal="x", id_reuse_policy=reuse.REJECT_DUPLICATE
+        await env.failure(
+            "failed, reject", env.start(Quick.run, id_reuse_policy=reuse.REJECT_DUPLICATE)
         )
+        assert (
+            await env.execute(Quick.run, id_reuse_policy=reuse.ALLOW_DUPLICATE_FAILED_ONLY)
+            == "quick"
+        )
+        rejected = env.start(Quick.run, start_signal="x", id_reuse_policy=reuse.REJECT_DUPLICATE)
         await env.failure("signal with start, reject", rejected)
 
 
@@ -269,7 +276,9 @@ async def eager_start(env: Env) -> None:
 async def eager_start_without_a_worker(env: Env) -> None:
     """The server hands the first task out with the answer; nobody runs it, so it times out."""
     answer = await env.service.start_workflow_execution(
-        raw_start(env, "eager", request_eager_execution=True, workflow_task_timeout=timedelta(seconds=1))
+        raw_start(
+            env, "eager", request_eager_execution=True, workflow_task_timeout=timedelta(seconds=2)
+        )
     )
     task = answer.eager_workflow_task
     env.note("task", {
@@ -387,7 +396,9 @@ class Headers:
             workflow.continue_as_new(False)
         await workflow.wait_condition(lambda: self.told)
         self.seen.append(
-            await workflow.execute_activity(own_header, start_to_close_timeout=timedelta(seconds=30))
+            await workflow.execute_activity(
+                own_header, start_to_close_timeout=timedelta(seconds=30)
+            )
         )
         return self.seen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from datetime import timedelta
@@ -17,9 +18,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from ..calls import echo
 from ..env import Env, gates
 from ..registry import scenario
-from .activities import echo
 from .messages import Mailbox
 
 HALF_MINUTE = timedelta(seconds=30)
@@ -79,7 +80,7 @@ class Fan:
         order: list[int] = []
 
         async def after(step: int) -> None:
-            await asyncio.sleep(step * 0.4)
+            await asyncio.sleep(step)
             order.append(step)
 
         await asyncio.gather(*(after(step) for step in (3, 2, 1)))
@@ -144,9 +145,7 @@ class LongLocal:
 
     @workflow.run
     async def run(self) -> str:
-        return await workflow.execute_local_activity(
-            hold_local, start_to_close_timeout=LOCAL
-        )
+        return await workflow.execute_local_activity(hold_local, start_to_close_timeout=LOCAL)
 
 
 @activity.defn
@@ -165,7 +164,7 @@ async def local_activities(env: Env) -> None:
 async def local_activity_outlives_its_workflow_task(env: Env) -> None:
     gate = env.gate()
     async with env.worker(LongLocal, activities=[hold_local]):
-        handle = await env.start(LongLocal.run, task_timeout=timedelta(seconds=2))
+        handle = await env.start(LongLocal.run, task_timeout=timedelta(seconds=5))
         await env.idle(handle, 2)
         gate.leave.set()
         assert await handle.result() == "held"
@@ -322,6 +321,23 @@ async def worker_is_replaced(env: Env) -> None:
         assert await handle.result() == [1, 2]
 
 
+@scenario
+async def sticky_queue_is_reset(env: Env) -> None:
+    """After the reset the next task goes to the normal queue, with the whole history."""
+    async with env.worker(Mailbox):
+        handle = await env.start(Mailbox.run, 2)
+        await env.idle(handle)
+        await env.service.reset_sticky_task_queue(
+            service_pb.ResetStickyTaskQueueRequest(
+                namespace=env.namespace, execution=env.execution(handle)
+            )
+        )
+        await handle.signal(Mailbox.put, 1)
+        await env.idle(handle, 2)
+        await handle.signal(Mailbox.put, 2)
+        assert await handle.result() == [1, 2]
+
+
 @workflow.defn
 class Victim:
     """Runs an activity whose first attempt kills the worker's process."""
@@ -374,7 +390,7 @@ async def worker_dies_in_an_activity(env: Env) -> None:
 @scenario
 async def worker_dies_in_a_workflow_task(env: Env) -> None:
     process = await doomed_worker(env)
-    handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=1))
+    handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=2))
     assert await process.wait() == 9
     async with env.worker(TaskVictim):
         assert await handle.result() == "survived"
@@ -383,7 +399,7 @@ async def worker_dies_in_a_workflow_task(env: Env) -> None:
 @scenario
 async def workflow_task_is_polled_and_lost(env: Env) -> None:
     """Someone takes the task and never answers; it times out and goes to a worker."""
-    handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=1))
+    handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=2))
     poll = service_pb.PollWorkflowTaskQueueRequest(namespace=env.namespace, identity="lost")
     poll.task_queue.name = env.task_queue
     task = await env.service.poll_workflow_task_queue(poll)
@@ -401,9 +417,7 @@ async def workflow_task_is_polled_and_lost(env: Env) -> None:
 @scenario
 async def task_queue_shows_its_pollers(env: Env) -> None:
     async def pollers(kind: TaskQueueType.ValueType) -> Any:
-        request = service_pb.DescribeTaskQueueRequest(
-            namespace=env.namespace, task_queue_type=kind
-        )
+        request = service_pb.DescribeTaskQueueRequest(namespace=env.namespace, task_queue_type=kind)
         request.task_queue.name = env.task_queue
         found = (await env.service.describe_task_queue(request)).pollers
         return sorted({poller.identity for poller in found})
@@ -415,8 +429,8 @@ async def task_queue_shows_its_pollers(env: Env) -> None:
     env.note("before", await pollers(workflows))
     async with env.worker(Mailbox, activities=[echo]):
         for kind in (workflows, activities):
-            await env.until("pollers", lambda: pollers(kind))
-            env.note(f"pollers {kind}", await pollers(kind))
+            found = await env.until("pollers", functools.partial(pollers, kind))
+            env.note(f"pollers {kind}", found)
 
 
 @scenario
@@ -427,7 +441,9 @@ async def history_is_followed_live(env: Env) -> None:
         pinned = env.client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
 
         async def follow() -> list[int]:
-            return [event.event_id async for event in pinned.fetch_history_events(wait_new_event=True)]
+            return [
+                event.event_id async for event in pinned.fetch_history_events(wait_new_event=True)
+            ]
 
         following = asyncio.create_task(follow())
         for value in range(3):

@@ -1,0 +1,346 @@
+//! What is asked of a run, and how its machine's decision becomes a commit and an answer.
+
+use std::sync::Arc;
+
+use perdure_execution::{
+    Env,
+    workflow::{
+        Decision, Durability, WorkflowState,
+        calls::{self, activity_outcome, start_task::Match, task_completed},
+        describe::describe,
+        limits,
+    },
+};
+use perdure_kernel::{BusinessKey, ErrorKind, ServiceError, ServiceResult};
+use perdure_proto::api::workflowservice as ws;
+use perdure_rpc::{
+    Ask, HistoryCall, QueueKind,
+    history::{ActivityOutcome, ActivityTaskStart, WithToken, WorkflowTaskStart},
+};
+use perdure_runtime::{Ctx, Permit, Reply};
+
+use super::{
+    Shard,
+    commit::AfterCommit,
+    holder::Holder,
+    poll_response::{Needs, TaskAnswer, activity_answer},
+    reads::not_found,
+};
+
+/// The place of a run that a request is about.
+struct Target<'h> {
+    key: &'h BusinessKey,
+    holder: &'h mut Holder,
+    index: usize,
+}
+
+impl Shard {
+    pub(super) fn handle_call(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        found: Option<usize>,
+        call: HistoryCall,
+        ctx: &mut Ctx<Self>,
+    ) {
+        // Calls that find a run or make one.
+        let call = match call {
+            HistoryCall::StartWorkflow(ask) => return self.start_workflow(key, holder, found, ask, ctx),
+            HistoryCall::SignalWithStart(ask) => return self.signal_with_start(key, holder, found, ask, ctx),
+            HistoryCall::ReadHistory(ask) => return self.read_history(key, holder, found, ask, ctx),
+            HistoryCall::ReadHistoryReverse(ask) => return self.read_history_reverse(key, holder, found, ask, ctx),
+            HistoryCall::Query(ask) => return self.query(key, holder, found, ask, ctx),
+            other => other,
+        };
+        let Some(index) = found else { return call.refuse(not_found(key)) };
+        let target = Target { key, holder, index };
+        match call {
+            HistoryCall::Signal(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::signal::decide(state, calls::signal::from_request(*request), false, env),
+                |()| ws::SignalWorkflowExecutionResponse::default(),
+                ctx,
+            ),
+            HistoryCall::RequestCancel(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::cancel::decide(state, *request, env),
+                |()| ws::RequestCancelWorkflowExecutionResponse::default(),
+                ctx,
+            ),
+            HistoryCall::Terminate(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::terminate::decide(state, *request, env),
+                |()| ws::TerminateWorkflowExecutionResponse::default(),
+                ctx,
+            ),
+            HistoryCall::ResetSticky(ask) => self.change(
+                target,
+                ask,
+                |state, _, env| calls::reset_sticky::decide(state, env),
+                |()| ws::ResetStickyTaskQueueResponse::default(),
+                ctx,
+            ),
+            HistoryCall::WorkflowTaskFailed(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::task_failed::decide(state, &request.token, request.request, env),
+                |()| ws::RespondWorkflowTaskFailedResponse::default(),
+                ctx,
+            ),
+            HistoryCall::ActivityHeartbeat(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::heartbeat::decide(state, &request.token, request.request.details, env),
+                |answer| answer,
+                ctx,
+            ),
+            HistoryCall::ActivityOutcome(ask) => self.change(target, ask, decide_outcome, |()| (), ctx),
+            HistoryCall::DescribeWorkflow(ask) => {
+                let run = &target.holder.runs[target.index];
+                ask.reply.send(Ok(describe(&run.state)));
+            }
+            HistoryCall::WorkflowTaskCompleted(ask) => self.complete_task(target, ask, ctx),
+            HistoryCall::StartWorkflowTask(ask) => self.start_task(target, ask, ctx),
+            HistoryCall::StartActivityTask(ask) => self.start_activity(target, ask, ctx),
+            HistoryCall::StartQueryTask(ask) => {
+                let needs = if ask.request.sticky { Needs::News } else { Needs::Everything };
+                let run = &target.holder.runs[target.index];
+                let answer = TaskAnswer::of_query(run, needs, ask.caller.namespace.limits.history_page_size_max);
+                let reply = ask.reply;
+                answer.send(self, &run.state.key, ctx, move |answer| reply.send(answer));
+            }
+            HistoryCall::StartWorkflow(_)
+            | HistoryCall::SignalWithStart(_)
+            | HistoryCall::ReadHistory(_)
+            | HistoryCall::ReadHistoryReverse(_)
+            | HistoryCall::Query(_) => {}
+        }
+    }
+
+    /// Lets the machine decide about a request and carries the decision out.
+    fn change<Q, R, A>(
+        &mut self,
+        target: Target<'_>,
+        ask: Ask<Q, R>,
+        decide: impl FnOnce(&WorkflowState, Q, &mut Env<'_>) -> ServiceResult<Decision<A>>,
+        answer: impl FnOnce(A) -> R + 'static,
+        ctx: &mut Ctx<Self>,
+    ) where
+        R: Send + 'static,
+        A: 'static,
+    {
+        let Ask { caller, request, reply, permit } = ask;
+        let Target { key, holder, index } = target;
+        let namespace = Arc::clone(&caller.namespace);
+        if let Some(reason) = limits::exceeded(&holder.runs[index].state, &namespace.limits) {
+            return self.force_end(Target { key, holder, index }, reason, &namespace, reply, ctx);
+        }
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let decision = decide(&holder.runs[index].state, request, &mut env);
+        self.conclude(key, holder, index, decision, reply, permit, answer, ctx);
+    }
+
+    /// Commits a decision, if there is anything to commit, and answers.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request; a struct would be taken apart at once")]
+    pub(super) fn conclude<R, A>(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        decision: ServiceResult<Decision<A>>,
+        reply: Reply<ServiceResult<R>>,
+        permit: Option<Permit>,
+        answer: impl FnOnce(A) -> R + 'static,
+        ctx: &mut Ctx<Self>,
+    ) where
+        R: Send + 'static,
+        A: 'static,
+    {
+        let decision = match decision {
+            Ok(decision) => decision,
+            Err(error) => return reply.send(Err(error)),
+        };
+        match decision.transition {
+            None => reply.send(Ok(answer(decision.answer))),
+            Some(transition) if transition.durability == Durability::WithNext => {
+                holder.runs[index].take(transition, ctx.now());
+                self.cache.remember_lazy(ctx.now(), key);
+                reply.send(Ok(answer(decision.answer)));
+            }
+            Some(transition) => {
+                let given = decision.answer;
+                let after: AfterCommit = Box::new(move |_, result, _| {
+                    let _permit = permit;
+                    reply.send(result.map(|()| answer(given)));
+                });
+                self.commit(key, holder, index, transition, after, ctx);
+                self.release_queries(&mut holder.runs[index], ctx);
+            }
+        }
+    }
+
+    /// A run that outgrew its bounds is ended; the request that found it so is refused.
+    fn force_end<R: Send + 'static>(
+        &mut self,
+        target: Target<'_>,
+        reason: &'static str,
+        namespace: &perdure_kernel::Namespace,
+        reply: Reply<ServiceResult<R>>,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Target { key, holder, index } = target;
+        let mut env = Env { now: ctx.now(), namespace, random: &mut self.random };
+        let transition = calls::terminate::by_server(&holder.runs[index].state, reason, &mut env);
+        let after: AfterCommit = Box::new(move |_, _, _| reply.send(Err(ServiceError::invalid_argument(reason))));
+        self.commit(key, holder, index, transition, after, ctx);
+    }
+
+    fn complete_task(
+        &mut self,
+        target: Target<'_>,
+        ask: Ask<
+            Box<WithToken<perdure_proto::tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>,
+            ws::RespondWorkflowTaskCompletedResponse,
+        >,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Ask { caller, request, reply, permit } = ask;
+        let Target { key, holder, index } = target;
+        let namespace = Arc::clone(&caller.namespace);
+        if let Some(reason) = limits::exceeded(&holder.runs[index].state, &namespace.limits) {
+            return self.force_end(Target { key, holder, index }, reason, &namespace, reply, ctx);
+        }
+        let WithToken { token, request: mut completed } = *request;
+        let query_results = std::mem::take(&mut completed.query_results);
+        let run_key = holder.runs[index].state.key.clone();
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let decision = task_completed::decide(&holder.runs[index].state, &token, completed, &mut env);
+        let (transition, answer) = match decision {
+            Ok(Decision { transition: Some(transition), answer }) => (transition, answer),
+            Ok(Decision { transition: None, .. }) => return reply.send(Ok(ws::RespondWorkflowTaskCompletedResponse::default())),
+            Err(error) => return reply.send(Err(error)),
+        };
+        self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
+        let run = &mut holder.runs[index];
+        self.answer_queries(run, query_results);
+        self.release_queries(run, ctx);
+        let eager = answer.eager_activities.iter().filter_map(|id| activity_answer(&run.state, *id, &namespace));
+        let response = ws::RespondWorkflowTaskCompletedResponse { activity_tasks: eager.collect(), ..Default::default() };
+        let page_max = namespace.limits.history_page_size_max;
+        // The worker that answers keeps the workflow in its cache exactly when it is the sticky one.
+        let sticky = !run.state.volatile.run.sticky_queue.is_empty();
+        let needs = if sticky { Needs::News } else { Needs::Everything };
+        let task =
+            if answer.new_task { TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str()) } else { None };
+        self.after_last_staged(Box::new(move |shard, result: ServiceResult<()>, ctx| {
+            let _permit = permit;
+            let result = result.and(answer.refused.map_or(Ok(()), Err));
+            if let Err(error) = result {
+                return reply.send(Err(error));
+            }
+            let Some(task) = task else { return reply.send(Ok(response)) };
+            task.send(shard, &run_key, ctx, move |task| {
+                reply.send(task.map(|task| ws::RespondWorkflowTaskCompletedResponse {
+                    workflow_task: Some(*task),
+                    ..response
+                }));
+            });
+        }));
+    }
+
+    /// A poller took a workflow task.
+    fn start_task(
+        &mut self,
+        target: Target<'_>,
+        ask: Ask<Box<WorkflowTaskStart>, Box<ws::PollWorkflowTaskQueueResponse>>,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Ask { caller, request, reply, .. } = ask;
+        let Target { key, holder, index } = target;
+        let namespace = Arc::clone(&caller.namespace);
+        let sticky_queue = (request.queue.kind == QueueKind::Sticky).then_some(&*request.queue.name);
+        let matched = Match {
+            scheduled_event_id: request.task.scheduled_event_id,
+            attempt: request.task.attempt,
+            request_id: &request.request_id,
+            sticky_queue,
+        };
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let decision = match calls::start_task::decide(&holder.runs[index].state, matched, &request.poll, &mut env) {
+            Ok(decision) => decision,
+            Err(error) => return reply.send(Err(error)),
+        };
+        if let Some(transition) = decision.transition {
+            holder.runs[index].take(transition, ctx.now());
+            self.cache.remember_lazy(ctx.now(), key);
+            self.arm_volatile_wake(&mut holder.runs[index]);
+        }
+        let needs = if sticky_queue.is_some() { Needs::News } else { Needs::Everything };
+        let page_max = namespace.limits.history_page_size_max;
+        let run = &mut holder.runs[index];
+        let run_key = run.state.key.clone();
+        match TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str()) {
+            Some(answer) => answer.send(self, &run_key, ctx, move |answer| reply.send(answer)),
+            None => reply.send(Err(ServiceError::new(ErrorKind::StaleTask, "the workflow task has ended"))),
+        }
+    }
+
+    /// A poller took an activity task.
+    fn start_activity(
+        &mut self,
+        target: Target<'_>,
+        ask: Ask<Box<ActivityTaskStart>, Box<ws::PollActivityTaskQueueResponse>>,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Ask { caller, request, reply, .. } = ask;
+        let Target { key, holder, index } = target;
+        let namespace = Arc::clone(&caller.namespace);
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let ActivityTaskStart { task, request_id, poll, .. } = *request;
+        let decision = calls::start_activity::decide(&holder.runs[index].state, &task, &request_id, &poll, &mut env);
+        let transition = match decision {
+            Ok(decision) => decision.transition,
+            Err(error) => return reply.send(Err(error)),
+        };
+        let ended = || ServiceError::new(ErrorKind::StaleTask, "the activity has ended");
+        let Some(transition) = transition else {
+            let answer = activity_answer(&holder.runs[index].state, task.scheduled_event_id, &namespace);
+            return reply.send(answer.map(Box::new).ok_or_else(ended));
+        };
+        let answer = activity_answer(&transition.state, task.scheduled_event_id, &namespace);
+        let after: AfterCommit = Box::new(move |_, result, _| {
+            reply.send(result.and_then(|()| answer.map(Box::new).ok_or_else(ended)));
+        });
+        self.commit(key, holder, index, transition, after, ctx);
+    }
+}
+
+/// An activity's outcome as the machine takes it.
+fn decide_outcome(
+    state: &WorkflowState,
+    request: Box<WithToken<perdure_proto::tokens::ActivityTask, ActivityOutcome>>,
+    env: &mut Env<'_>,
+) -> ServiceResult<Decision<()>> {
+    let WithToken { token, request } = *request;
+    let reporter = |identity, worker_version| activity_outcome::Reporter { identity, worker_version };
+    let (outcome, reporter) = match request {
+        ActivityOutcome::Completed(done) => {
+            (activity_outcome::Outcome::Completed { result: done.result }, reporter(done.identity, done.worker_version))
+        }
+        ActivityOutcome::Failed(failed) => (
+            activity_outcome::Outcome::Failed {
+                failure: failed.failure,
+                last_heartbeat_details: failed.last_heartbeat_details,
+            },
+            reporter(failed.identity, failed.worker_version),
+        ),
+        ActivityOutcome::Canceled(canceled) => (
+            activity_outcome::Outcome::Canceled { details: canceled.details },
+            reporter(canceled.identity, canceled.worker_version),
+        ),
+    };
+    activity_outcome::decide(state, &token, outcome, reporter, env)
+}

@@ -1,0 +1,324 @@
+//! The commit pipeline: everything decided while one commit is under way goes into the next one.
+//!
+//! Nothing is told to anybody before the store has it. A definite conflict drops the executions concerned
+//! and reads them again; a lost lease or an unknown outcome makes the shard start anew under a new range
+//! id, which fences whatever may still be on its way.
+
+use bytes::{Bytes, BytesMut};
+use perdure_execution::{
+    items::{WorkflowItem, encode_record},
+    workflow::{NewTask, Transition},
+};
+use perdure_kernel::{BusinessKey, ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_persistence::{
+    StoreError, StoreErrorKind,
+    shard::{
+        CurrentRunWrite, ExecutionOp, ExecutionWrite, HistoryBatch, ImmediateBatch, ItemKey, ShardCommit, TimerRow,
+    },
+};
+use perdure_proto::records;
+use perdure_runtime::Ctx;
+use prost::Message;
+
+use super::{
+    Shard,
+    dispatch::execution_ref,
+    holder::{Current, Holder},
+    message::ShardMsg,
+    run::Run,
+};
+
+/// Finished task rows that are worth a range delete.
+const FINISHED_ROWS_TO_ACK: usize = 256;
+
+/// What is done once a decision's commit has ended.
+pub(super) type AfterCommit = Box<dyn FnOnce(&mut Shard, ServiceResult<()>, &mut Ctx<Shard>)>;
+
+/// The open batch and the one on its way.
+#[derive(Default)]
+pub(super) struct Pipeline {
+    open: Batch,
+    in_flight: Option<Vec<Staged>>,
+}
+
+/// Decisions to write together.
+#[derive(Default)]
+struct Batch {
+    executions: Vec<ExecutionWrite>,
+    tasks: Vec<records::ImmediateTask>,
+    timers: Vec<TimerRow>,
+    staged: Vec<Staged>,
+}
+
+/// A decision that waits for its commit.
+struct Staged {
+    key: BusinessKey,
+    tasks: Vec<i64>,
+    wakes: Vec<(Timestamp, i64, ExecutionKey)>,
+    after: AfterCommit,
+}
+
+impl Pipeline {
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.open.staged.is_empty()
+    }
+}
+
+impl Shard {
+    /// Takes over a transition and puts it into the open batch. A successor run goes with it.
+    pub(super) fn commit(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        mut transition: Transition,
+        after: AfterCommit,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let now = ctx.now();
+        let successor = transition.successor.take();
+        let tasks = std::mem::take(&mut transition.tasks);
+        holder.runs[index].take(transition, now);
+        let Some(successor) = successor else {
+            return self.stage(key, holder, index, tasks, None, after);
+        };
+        self.stage(key, holder, index, tasks, None, after);
+        self.create(key, holder, *successor, Box::new(|_, _, _| {}), ctx);
+    }
+
+    /// Puts a new run into the open batch; its id's pointer moves to it.
+    pub(super) fn create(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        mut transition: Transition,
+        after: AfterCommit,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let tasks = std::mem::take(&mut transition.tasks);
+        let run = Run::new(perdure_execution::workflow::WorkflowState::empty(transition.state.key.clone()), 0);
+        let expected = holder.current.run_id();
+        holder.current = Current::Run(std::sync::Arc::clone(&run.run_id));
+        let pointer = CurrentRunWrite { expected, run_id: holder.current.run_id() };
+        let index = holder.add(run);
+        holder.runs[index].take(transition, ctx.now());
+        self.stage(key, holder, index, tasks, Some(pointer), after);
+    }
+
+    /// Puts what is unsaved of a run into the open batch.
+    pub(super) fn stage(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        tasks: Vec<NewTask>,
+        current: Option<CurrentRunWrite>,
+        after: AfterCommit,
+    ) {
+        let run = &mut holder.runs[index];
+        let Some(lease) = &mut self.lease else { return };
+        let mut staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), after };
+        if let Some((fire_at, id)) = next_wake(run, || lease.take_id()) {
+            let task = records::WakeTask { execution: Some(execution_ref(&run.state.key)) };
+            self.pipeline.open.timers.push(TimerRow { fire_at, id, task: task.encode_to_vec().into() });
+            staged.wakes.push((fire_at, id, run.state.key.clone()));
+        }
+        for task in tasks {
+            let id = lease.take_id();
+            let task = immediate_task(id, &run.state.key, task);
+            self.immediate.stage(task.clone());
+            self.pipeline.open.tasks.push(task);
+            staged.tasks.push(id);
+        }
+        if let Some(wake) = run.volatile_wake.take() {
+            self.timers.remove(wake);
+        }
+        self.pipeline.open.executions.push(write_of(run, current));
+        self.pipeline.open.staged.push(staged);
+        holder.uncommitted = true;
+    }
+
+    /// Sets what is done once the decision staged last is durable. For answers that can only be made from
+    /// the state after the decision.
+    pub(super) fn after_last_staged(&mut self, after: AfterCommit) {
+        if let Some(staged) = self.pipeline.open.staged.last_mut() {
+            staged.after = after;
+        }
+    }
+
+    /// Puts the removal of a run into the open batch.
+    pub(super) fn stage_delete(&mut self, key: &BusinessKey, holder: &mut Holder, index: usize, after: AfterCommit) {
+        let run = holder.runs.remove(index);
+        let mut current = None;
+        if holder.current == Current::Run(std::sync::Arc::clone(&run.run_id)) {
+            current = Some(CurrentRunWrite { expected: holder.current.run_id(), run_id: None });
+            holder.current = Current::Absent;
+        }
+        let write = ExecutionWrite { key: run.state.key, op: ExecutionOp::Delete, current };
+        self.pipeline.open.executions.push(write);
+        self.pipeline.open.staged.push(Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), after });
+        holder.uncommitted = true;
+    }
+
+    /// Sends the open batch to the store unless a commit is on its way.
+    pub(super) fn flush(&mut self, ctx: &mut Ctx<Self>) {
+        if self.pipeline.in_flight.is_some() || self.pipeline.open.staged.is_empty() {
+            return;
+        }
+        let Some(lease) = &self.lease else { return };
+        let batch = std::mem::take(&mut self.pipeline.open);
+        let mut commit = ShardCommit {
+            shard: self.id,
+            range_id: lease.range_id,
+            executions: batch.executions,
+            immediate: None,
+            timers: batch.timers,
+            immediate_ack: None,
+            timer_ack: None,
+        };
+        if let (Some(first), Some(last)) = (batch.tasks.first(), batch.tasks.last()) {
+            let (first_id, last_id) = (first.id, last.id);
+            let tasks = records::ImmediateTasks { tasks: batch.tasks }.encode_to_vec().into();
+            commit.immediate = Some(ImmediateBatch { first_id, last_id, tasks });
+        }
+        commit.immediate_ack = self.immediate.take_ack(FINISHED_ROWS_TO_ACK, lease.next_id());
+        commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK);
+        metrics::histogram!("shard_commit_executions").record(commit.executions.len() as f64);
+        self.pipeline.in_flight = Some(batch.staged);
+        let store = self.store.clone();
+        ctx.spawn_io(async move { store.commit(commit).await }, ShardMsg::Committed);
+    }
+
+    /// The commit ended.
+    pub(super) fn committed(&mut self, result: Result<(), StoreError>, ctx: &mut Ctx<Self>) {
+        let Some(staged) = self.pipeline.in_flight.take() else { return };
+        match result {
+            Ok(()) => self.acknowledge(staged, ctx),
+            Err(error) => self.commit_failed(staged, &error, ctx),
+        }
+    }
+
+    fn acknowledge(&mut self, staged: Vec<Staged>, ctx: &mut Ctx<Self>) {
+        // The next batch goes out before anything else is done: the store works while answers are given.
+        self.flush(ctx);
+        let mut keys = Vec::with_capacity(staged.len());
+        for decision in staged {
+            for (fire_at, id, run) in decision.wakes {
+                self.timers.insert_stored(fire_at, id, run);
+            }
+            for id in decision.tasks {
+                self.dispatch(id, ctx);
+            }
+            (decision.after)(self, Ok(()), ctx);
+            keys.push(decision.key);
+        }
+        for key in keys {
+            if let Some(holder) = self.holders.get_mut(&key) {
+                holder.uncommitted = false;
+                self.watchers.notify(holder);
+            }
+            self.advance(&key, ctx);
+        }
+        if self.lease.as_ref().is_some_and(super::lease::Lease::is_used_up) {
+            self.start_anew("the range's task ids are used up", ctx);
+        }
+    }
+
+    fn commit_failed(&mut self, staged: Vec<Staged>, error: &StoreError, ctx: &mut Ctx<Self>) {
+        tracing::warn!(shard = %self.id, %error, executions = staged.len(), "commit failed");
+        let answer = || match error.kind {
+            StoreErrorKind::OutcomeUnknown => ServiceError::unavailable(
+                "the database did not confirm the write, which may have been applied; try again with the same request id",
+            ),
+            StoreErrorKind::LeaseLost
+            | StoreErrorKind::Conflict
+            | StoreErrorKind::AlreadyExists
+            | StoreErrorKind::NotFound
+            | StoreErrorKind::Unavailable
+            | StoreErrorKind::Corrupt => {
+                ServiceError::unavailable(format!("the database refused the write, nothing changed; try again: {}", error.message))
+            }
+        };
+        // What was decided after this batch rests on it: all of it is given up, and read again when asked for.
+        let open = std::mem::take(&mut self.pipeline.open);
+        for decision in staged.into_iter().chain(open.staged) {
+            (decision.after)(self, Err(answer()), ctx);
+        }
+        self.start_anew("a commit failed", ctx);
+    }
+}
+
+/// The run's next wake-up, when the store does not have one that comes early enough. A closed run gets one
+/// of its own: the ones before it are void.
+fn next_wake(run: &mut Run, id: impl FnOnce() -> i64) -> Option<(Timestamp, i64)> {
+    let (at, _) = run.state.next_deadline()?;
+    let stored = Timestamp::from_nanos(run.state.volatile.run.wake_at);
+    if !stored.is_unset() && stored <= at && run.state.is_open() {
+        return None;
+    }
+    if stored == at {
+        return None;
+    }
+    let id = id();
+    run.state.volatile.run.wake_at = at.as_nanos();
+    run.state.volatile.run.wake_id = id;
+    Some((at, id))
+}
+
+/// The write that brings the store up to date with a run.
+fn write_of(run: &mut Run, current: Option<CurrentRunWrite>) -> ExecutionWrite {
+    let unsaved = std::mem::take(&mut run.unsaved);
+    let mut items_put = Vec::new();
+    let mut items_deleted = Vec::new();
+    for item in &unsaved.items {
+        let key = stored_key(item);
+        match item.encode(&run.state) {
+            Some(bytes) => items_put.push((key, bytes)),
+            None if run.version > 0 => items_deleted.push(key),
+            None => {}
+        }
+    }
+    let history = match (unsaved.events.first(), unsaved.events.last()) {
+        (Some(first), Some(last)) => vec![HistoryBatch {
+            first_event_id: first.event_id,
+            last_event_id: last.event_id,
+            events: encode_events(&unsaved.events),
+        }],
+        _ => Vec::new(),
+    };
+    let expected_version = (run.version > 0).then_some(run.version);
+    run.version += 1;
+    let op = ExecutionOp::Put {
+        expected_version,
+        version: run.version,
+        record: encode_record(&run.state),
+        items_put,
+        items_deleted,
+        history,
+    };
+    ExecutionWrite { key: run.state.key.clone(), op, current }
+}
+
+fn stored_key(item: &WorkflowItem) -> ItemKey {
+    let (kind, name) = item.stored_key();
+    ItemKey { kind, name }
+}
+
+/// `temporal.api.history.v1.History` without first gathering the events into one.
+fn encode_events(events: &[std::sync::Arc<perdure_proto::api::history::HistoryEvent>]) -> Bytes {
+    const EVENTS_FIELD: u32 = 1;
+    let mut buffer = BytesMut::with_capacity(events.iter().map(|event| event.encoded_len() + 8).sum());
+    for event in events {
+        prost::encoding::message::encode(EVENTS_FIELD, &**event, &mut buffer);
+    }
+    buffer.freeze()
+}
+
+fn immediate_task(id: i64, key: &ExecutionKey, task: NewTask) -> records::ImmediateTask {
+    use records::immediate_task::Task;
+    let task = match task {
+        NewTask::Workflow(task) => Task::WorkflowTask(task),
+        NewTask::Activity(task) => Task::ActivityTask(task),
+    };
+    records::ImmediateTask { id, execution: Some(execution_ref(key)), task: Some(task) }
+}

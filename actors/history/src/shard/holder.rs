@@ -1,0 +1,100 @@
+//! All that a shard has in memory about one business id.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{run::Run, work::Job};
+
+/// Runs kept per id: the current one, the one before it while both are being written, and those that
+/// readers asked for.
+const RUNS_MAX: usize = 8;
+
+/// Work for one business id is done one piece at a time, in order: a piece waits until the piece before
+/// it is durable.
+#[derive(Default)]
+pub(super) struct Holder {
+    /// The run the id points to now.
+    pub(super) current: Current,
+    pub(super) runs: Vec<Run>,
+    /// A decision is in the open batch or on its way to the store.
+    pub(super) uncommitted: bool,
+    /// A run that the store was just asked for and does not have.
+    pub(super) missing: Option<Arc<str>>,
+    /// The store is being asked.
+    pub(super) loading: bool,
+    /// Work that waits.
+    pub(super) waiting: VecDeque<Job>,
+    /// Place in the order of last use.
+    pub(super) used: u64,
+    /// Bytes that the cache accounts for.
+    pub(super) bytes: usize,
+}
+
+/// What is known of an id's current run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Current {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// This one.
+    Run(Arc<str>),
+}
+
+impl Current {
+    /// The run's id as the store has it.
+    pub(super) fn run_id(&self) -> Option<String> {
+        match self {
+            Self::Unknown | Self::Absent => None,
+            Self::Run(run_id) => Some(run_id.to_string()),
+        }
+    }
+}
+
+impl Holder {
+    /// Whether the next piece of work must wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.uncommitted || self.loading
+    }
+
+    /// Position of a run in memory.
+    pub(super) fn position(&self, run_id: &str) -> Option<usize> {
+        self.runs.iter().position(|run| *run.run_id == *run_id)
+    }
+
+    /// Position of the current run, when it is known and in memory.
+    pub(super) fn current_position(&self) -> Option<usize> {
+        match &self.current {
+            Current::Run(run_id) => self.position(run_id),
+            Current::Unknown | Current::Absent => None,
+        }
+    }
+
+    /// Adds a run. Those that nobody needs make room.
+    pub(super) fn add(&mut self, run: Run) -> usize {
+        while self.runs.len() >= RUNS_MAX {
+            let current = self.current.clone();
+            let unneeded = |run: &Run| {
+                current != Current::Run(Arc::clone(&run.run_id)) && run.watchers.is_empty() && run.unsaved.since.is_none()
+            };
+            match self.runs.iter().position(unneeded) {
+                Some(index) => drop(self.runs.remove(index)),
+                None => break,
+            }
+        }
+        self.runs.push(run);
+        self.runs.len() - 1
+    }
+
+    /// Approximate memory.
+    pub(super) fn measure(&self) -> usize {
+        const HOLDER_BYTES: usize = 512;
+        HOLDER_BYTES + self.runs.iter().map(Run::bytes).sum::<usize>()
+    }
+
+    /// Whether nothing would be lost by forgetting this id.
+    pub(super) fn is_forgettable(&self) -> bool {
+        let quiet = |run: &Run| run.watchers.is_empty() && run.queries.is_empty() && run.unsaved.since.is_none();
+        !self.is_busy() && self.waiting.is_empty() && self.runs.iter().all(quiet)
+    }
+}

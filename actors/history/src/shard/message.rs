@@ -1,0 +1,73 @@
+//! What a shard is told.
+
+use perdure_kernel::{BusinessKey, ServiceError, ServiceResult};
+use perdure_persistence::{
+    StoreError,
+    shard::{ImmediateBatch, ShardLease, StoredExecution, TimerRow},
+};
+use perdure_proto::api::workflowservice as ws;
+use perdure_rpc::{Ask, HistoryCall};
+use std::sync::Arc;
+
+/// A message to a shard.
+pub(crate) enum ShardMsg {
+    /// A request.
+    Call(HistoryCall),
+    /// The store gave the lease and what was pending under the one before, or failed to.
+    LeaseTaken(Result<Box<TakenLease>, StoreError>),
+    /// An execution was read.
+    Loaded(Box<Loaded>),
+    /// The commit in flight ended.
+    Committed(Result<(), StoreError>),
+    /// Matching took a task, or refused it.
+    TaskHanded {
+        /// The task's id.
+        id: i64,
+        /// What matching said.
+        result: ServiceResult<()>,
+    },
+    /// A page of timer rows was read.
+    TimersRead(Result<Vec<TimerRow>, StoreError>),
+    /// A direct query came back from a worker.
+    QueryReturned(Box<QueryReturned>),
+    /// A read that answered its asker itself has ended.
+    Answered,
+}
+
+impl From<HistoryCall> for ShardMsg {
+    fn from(call: HistoryCall) -> Self {
+        Self::Call(call)
+    }
+}
+
+/// A lease with the tasks that its predecessors left.
+pub(crate) struct TakenLease {
+    pub(crate) lease: ShardLease,
+    pub(crate) immediate: Vec<ImmediateBatch>,
+    pub(crate) timers: Vec<TimerRow>,
+}
+
+/// An execution as the store has it.
+pub(crate) struct Loaded {
+    pub(crate) key: BusinessKey,
+    /// The run asked for; `None` for the current one.
+    pub(crate) asked: Option<Arc<str>>,
+    pub(crate) result: Result<LoadedRun, StoreError>,
+}
+
+/// What was found.
+pub(crate) struct LoadedRun {
+    /// The id's current run, when that was asked.
+    pub(crate) current: Option<Arc<str>>,
+    /// The run and its stored form.
+    pub(crate) run: Option<(Arc<str>, StoredExecution)>,
+}
+
+/// Outcome of a query that went to a worker through matching.
+pub(crate) struct QueryReturned {
+    pub(crate) ask: Ask<Box<ws::QueryWorkflowRequest>, ws::QueryWorkflowResponse>,
+    /// The worker's sticky queue was tried; the normal one is left.
+    pub(crate) was_sticky: bool,
+    pub(crate) result: Result<ws::QueryWorkflowResponse, ServiceError>,
+}
+

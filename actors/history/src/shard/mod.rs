@@ -1,0 +1,185 @@
+//! A history shard.
+
+mod cache;
+mod calls;
+mod commit;
+mod dispatch;
+mod events;
+mod holder;
+mod lease;
+mod load;
+mod message;
+mod poll_response;
+mod queries;
+mod reads;
+mod run;
+mod start;
+mod timers;
+mod watch;
+mod work;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
+use perdure_persistence::SharedStore;
+use perdure_rpc::{MatchingClient, NamespaceService};
+use perdure_runtime::{Actor, Ctx, Drained};
+
+use self::{
+    cache::Cache, commit::Pipeline, dispatch::Immediate, holder::Holder, lease::Lease, message::ShardMsg,
+    timers::TimerQueue, watch::Watchers, work::Job,
+};
+use crate::HistorySettings;
+
+/// Requests that may wait for the shard's lease; more are refused.
+const WAITING_FOR_LEASE_MAX: usize = 10_000;
+
+/// What a shard is made of.
+pub(crate) struct ShardParts {
+    pub(crate) id: ShardId,
+    pub(crate) store: SharedStore,
+    pub(crate) matching: MatchingClient,
+    pub(crate) namespaces: Arc<dyn NamespaceService>,
+    pub(crate) settings: HistorySettings,
+    pub(crate) seed: u64,
+}
+
+/// The actor that owns a history shard.
+pub(crate) struct Shard {
+    id: ShardId,
+    store: SharedStore,
+    matching: MatchingClient,
+    namespaces: Arc<dyn NamespaceService>,
+    settings: HistorySettings,
+    random: SplitMix,
+    /// Fence and id source; `None` until the store gave it.
+    lease: Option<Lease>,
+    /// Work that waits for the lease, in order.
+    waiting: VecDeque<Job>,
+    /// Executions in memory, by business id.
+    holders: HashMap<BusinessKey, Box<Holder>>,
+    cache: Cache,
+    pipeline: Pipeline,
+    immediate: Immediate,
+    timers: TimerQueue,
+    watchers: Watchers,
+    /// The shard is stopping: it finishes what it has and takes no more.
+    draining: bool,
+}
+
+impl Shard {
+    pub(crate) fn new(parts: &ShardParts, incarnation: u64) -> Self {
+        Self {
+            id: parts.id,
+            store: Arc::clone(&parts.store),
+            matching: parts.matching.clone(),
+            namespaces: Arc::clone(&parts.namespaces),
+            settings: parts.settings.clone(),
+            random: SplitMix::new(parts.seed.wrapping_add(incarnation)),
+            lease: None,
+            waiting: VecDeque::new(),
+            holders: HashMap::new(),
+            cache: Cache::new(parts.settings.cache_bytes),
+            pipeline: Pipeline::default(),
+            immediate: Immediate::default(),
+            timers: TimerQueue::default(),
+            watchers: Watchers::default(),
+            draining: false,
+        }
+    }
+
+    /// Takes work in, or lets it wait for the lease.
+    fn accept(&mut self, job: Job, ctx: &mut Ctx<Self>) {
+        if self.lease.is_some() {
+            self.submit(job, ctx);
+        } else if self.waiting.len() < WAITING_FOR_LEASE_MAX {
+            self.waiting.push_back(job);
+        } else {
+            job.refuse(ServiceError::unavailable(format!("shard {} is not ready; try again", self.id)));
+        }
+    }
+
+    /// Sets the actor's one timer to whatever comes first.
+    fn arm_timer(&mut self, ctx: &mut Ctx<Self>) {
+        let next = [self.timers.next_due(), self.watchers.next_due(), self.immediate.next_retry(), self.cache.flush_due()];
+        if let Some(at) = next.into_iter().flatten().min() {
+            ctx.set_timer(at);
+        }
+    }
+
+    /// The shard can go on no longer (its lease is lost, its store does not answer): it starts anew. The
+    /// supervisor builds a fresh one, which takes a new lease and so fences whatever this one left behind.
+    fn start_anew(&mut self, reason: &str, ctx: &mut Ctx<Self>) {
+        tracing::warn!(shard = %self.id, reason, "shard starts anew");
+        let now = ctx.now();
+        self.lease = None;
+        self.holders.clear();
+        self.cache = Cache::new(self.settings.cache_bytes);
+        self.pipeline = Pipeline::default();
+        self.immediate = Immediate::default();
+        self.timers = TimerQueue::default();
+        self.watchers = Watchers::default();
+        self.acquire_lease(now, ctx);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pipeline.is_idle() && self.waiting.is_empty()
+    }
+
+    fn stop_when_idle(&mut self, ctx: &mut Ctx<Self>) {
+        if self.draining && self.is_idle() {
+            self.watchers.release_all(&mut self.holders);
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for Shard {
+    type Msg = ShardMsg;
+    const KIND: &'static str = "shard";
+
+    fn started(&mut self, ctx: &mut Ctx<Self>) {
+        let now = ctx.now();
+        self.acquire_lease(now, ctx);
+    }
+
+    fn handle(&mut self, msg: ShardMsg, ctx: &mut Ctx<Self>) {
+        match msg {
+            ShardMsg::Call(call) => self.accept(Job::Call(call), ctx),
+            ShardMsg::LeaseTaken(taken) => self.lease_taken(taken, ctx),
+            ShardMsg::Loaded(loaded) => self.loaded(*loaded, ctx),
+            ShardMsg::Committed(result) => self.committed(result, ctx),
+            ShardMsg::TaskHanded { id, result } => self.task_handed(id, result, ctx),
+            ShardMsg::TimersRead(rows) => self.timers_read(rows, ctx),
+            ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
+            ShardMsg::Answered => {}
+        }
+        self.arm_timer(ctx);
+        self.stop_when_idle(ctx);
+    }
+
+    fn timer(&mut self, ctx: &mut Ctx<Self>) {
+        let now: Timestamp = ctx.now();
+        if self.lease.is_some() {
+            self.fire_timers(now, ctx);
+            self.retry_tasks(now, ctx);
+            self.flush_lazy(now, ctx);
+        }
+        self.watchers.expire(now, &mut self.holders);
+        self.arm_timer(ctx);
+        self.stop_when_idle(ctx);
+    }
+
+    fn drain(&mut self, ctx: &mut Ctx<Self>) -> Drained {
+        self.draining = true;
+        self.flush_lazy(Timestamp::MAX, ctx);
+        if self.is_idle() {
+            self.watchers.release_all(&mut self.holders);
+            return Drained::Now;
+        }
+        Drained::Later
+    }
+}

@@ -1,0 +1,129 @@
+//! One run in memory.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use perdure_execution::{
+    items::WorkflowItem,
+    workflow::{Transition, WorkflowState},
+};
+use perdure_kernel::Timestamp;
+use perdure_proto::api::history::HistoryEvent;
+use prost::Message;
+
+use super::queries::BufferedQuery;
+
+/// Bytes a run is taken to need beside its events.
+const RUN_BYTES: usize = 2048;
+
+/// A run in memory: its state, what of it the store does not have yet, and who waits for it.
+pub(super) struct Run {
+    pub(super) run_id: Arc<str>,
+    pub(super) state: WorkflowState,
+    /// Record version in the store; 0 when the run is not stored yet.
+    pub(super) version: i64,
+    pub(super) unsaved: Unsaved,
+    pub(super) tail: EventTail,
+    pub(super) queries: Vec<BufferedQuery>,
+    /// Long polls for its events, by their number.
+    pub(super) watchers: Vec<u64>,
+    /// The wake-up in the timer queue that is not stored: a workflow task's timeout.
+    pub(super) volatile_wake: Option<(Timestamp, i64)>,
+}
+
+/// What the store does not have yet.
+#[derive(Default)]
+pub(super) struct Unsaved {
+    pub(super) items: BTreeSet<WorkflowItem>,
+    pub(super) events: Vec<Arc<HistoryEvent>>,
+    /// When the oldest of it was decided.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Run {
+    /// A run that is not stored yet, or one fresh from the store.
+    pub(super) fn new(state: WorkflowState, version: i64) -> Self {
+        Self {
+            run_id: Arc::clone(&state.key.run_id),
+            tail: EventTail::starting_at(state.next_event_id()),
+            state,
+            version,
+            unsaved: Unsaved::default(),
+            queries: Vec::new(),
+            watchers: Vec::new(),
+            volatile_wake: None,
+        }
+    }
+
+    /// Takes over what a transition decided.
+    pub(super) fn take(&mut self, transition: Transition, now: Timestamp) {
+        self.unsaved.items.append(&mut transition.touched_items());
+        for event in transition.events() {
+            self.unsaved.events.push(Arc::clone(event));
+            self.tail.push(Arc::clone(event));
+        }
+        self.unsaved.since.get_or_insert(now);
+        self.state = transition.state;
+    }
+
+    /// Id of the first event that the store does not have.
+    pub(super) fn durable_end(&self) -> i64 {
+        self.unsaved.events.first().map_or(self.state.next_event_id(), |event| event.event_id)
+    }
+
+    /// Approximate memory.
+    pub(super) fn bytes(&self) -> usize {
+        RUN_BYTES + self.tail.bytes
+    }
+}
+
+/// The latest events of a run, kept so that a worker's poll needs no read.
+pub(super) struct EventTail {
+    events: VecDeque<Arc<HistoryEvent>>,
+    first_id: i64,
+    bytes: usize,
+}
+
+/// Bytes of events kept per run; older ones are read from the store.
+const TAIL_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes an event is taken to need beside its encoded size.
+const EVENT_BYTES: usize = 512;
+
+impl EventTail {
+    fn starting_at(first_id: i64) -> Self {
+        Self { events: VecDeque::new(), first_id, bytes: 0 }
+    }
+
+    fn push(&mut self, event: Arc<HistoryEvent>) {
+        self.bytes += event.encoded_len() + EVENT_BYTES;
+        self.events.push_back(event);
+        while self.bytes > TAIL_BYTES_MAX && self.events.len() > 1 {
+            if let Some(event) = self.events.pop_front() {
+                self.bytes -= event.encoded_len() + EVENT_BYTES;
+                self.first_id = event.event_id + 1;
+            }
+        }
+    }
+
+    /// Id of the first event that is here.
+    pub(super) fn first_id(&self) -> i64 {
+        self.first_id
+    }
+
+    /// Events `first..end`, or `None` when some of them are no longer here.
+    pub(super) fn range(&self, first: i64, end: i64) -> Option<Vec<Arc<HistoryEvent>>> {
+        if first >= end {
+            return Some(Vec::new());
+        }
+        if first < self.first_id {
+            return None;
+        }
+        let skip = usize::try_from(first - self.first_id).ok()?;
+        let count = usize::try_from(end - first).ok()?;
+        let events: Vec<_> = self.events.iter().skip(skip).take(count).cloned().collect();
+        (events.len() == count).then_some(events)
+    }
+}

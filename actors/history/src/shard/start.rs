@@ -1,0 +1,224 @@
+//! Starting runs.
+
+use std::sync::Arc;
+
+use perdure_execution::{
+    Env,
+    workflow::{
+        NewRun, Signal,
+        calls::{signal, terminate},
+        id_policy::{IdPolicies, Resolution, resolve},
+    },
+};
+use perdure_kernel::{BusinessKey, ExecutionKey, Random, ServiceResult};
+use perdure_proto::api::{
+    common::{Link, link},
+    enums::{EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy},
+    history::WorkflowExecutionSignaledEventAttributes,
+    workflowservice as ws,
+};
+use perdure_rpc::Ask;
+use perdure_runtime::Ctx;
+
+use super::{
+    Shard,
+    holder::Holder,
+    poll_response::{Needs, TaskAnswer},
+};
+
+type StartAsk = Ask<Box<ws::StartWorkflowExecutionRequest>, ws::StartWorkflowExecutionResponse>;
+type SignalWithStartAsk =
+    Ask<Box<ws::SignalWithStartWorkflowExecutionRequest>, ws::SignalWithStartWorkflowExecutionResponse>;
+
+impl Shard {
+    pub(super) fn start_workflow(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        found: Option<usize>,
+        ask: StartAsk,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Ask { caller, request, reply, permit } = ask;
+        let namespace = Arc::clone(&caller.namespace);
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let policies = IdPolicies::normalised(
+            request.workflow_id_reuse_policy,
+            request.workflow_id_conflict_policy,
+            WorkflowIdConflictPolicy::Fail,
+        );
+        let resolution = match found {
+            None => Ok(Resolution::Start),
+            Some(index) => resolve(&holder.runs[index].state, policies, &request.request_id, &env),
+        };
+        let existing = |started: bool| {
+            let state = &holder.runs[found.unwrap_or_default()].state;
+            ws::StartWorkflowExecutionResponse {
+                run_id: state.run_id().to_owned(),
+                first_execution_run_id: state.first_run_id().to_owned(),
+                started,
+                status: state.status().into(),
+                link: Some(started_link(&namespace.name, state.workflow_id(), state.run_id())),
+                ..Default::default()
+            }
+        };
+        let replaces = match resolution {
+            Err(error) => return reply.send(Err(error)),
+            Ok(Resolution::Repeat) => return reply.send(Ok(existing(true))),
+            Ok(Resolution::UseExisting) => return reply.send(Ok(existing(false))),
+            Ok(Resolution::Start) => None,
+            Ok(Resolution::TerminateAndStart) => found,
+        };
+        let run_key = ExecutionKey { business: key.clone(), run_id: env.random.uuid().into() };
+        let new_run = NewRun::from_request(run_key.clone(), *request, &env);
+        let response = ws::StartWorkflowExecutionResponse {
+            run_id: run_key.run_id.to_string(),
+            first_execution_run_id: run_key.run_id.to_string(),
+            started: true,
+            status: WorkflowExecutionStatus::Running.into(),
+            link: Some(started_link(&namespace.name, &key.business_id, &run_key.run_id)),
+            ..Default::default()
+        };
+        let eager = new_run.eager_identity.is_some();
+        match replaces {
+            Some(index) => {
+                let transition = terminate::and_replace(&holder.runs[index].state, new_run, &mut env);
+                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
+            }
+            None => {
+                let transition = new_run.begin(&mut env);
+                self.create(key, holder, transition, Box::new(|_, _, _| {}), ctx);
+            }
+        }
+        let page_max = namespace.limits.history_page_size_max;
+        let task = if eager { holder.current_position().map(|index| &mut holder.runs[index]) } else { None };
+        let task = task.and_then(|run| TaskAnswer::of_task(run, Needs::Everything, page_max, namespace.id.as_str()));
+        self.after_last_staged(Box::new(move |shard, result: ServiceResult<()>, ctx| {
+            let _permit = permit;
+            if let Err(error) = result {
+                return reply.send(Err(error));
+            }
+            let Some(task) = task else { return reply.send(Ok(response)) };
+            task.send(shard, &run_key, ctx, move |task| {
+                let eager_workflow_task = task.ok().map(|task| *task);
+                reply.send(Ok(ws::StartWorkflowExecutionResponse { eager_workflow_task, ..response }));
+            });
+        }));
+    }
+
+    pub(super) fn signal_with_start(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        found: Option<usize>,
+        ask: SignalWithStartAsk,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Ask { caller, request, reply, permit } = ask;
+        let namespace = Arc::clone(&caller.namespace);
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        let policies = IdPolicies::normalised(
+            request.workflow_id_reuse_policy,
+            request.workflow_id_conflict_policy,
+            WorkflowIdConflictPolicy::UseExisting,
+        );
+        let (start, signal) = split(*request);
+        let resolution = match found {
+            None => Ok(Resolution::Start),
+            // A request id names the signal here: a repeated start is found through it.
+            Some(index) if holder.runs[index].state.is_open() => resolve(&holder.runs[index].state, policies, "", &env),
+            Some(index) => resolve(&holder.runs[index].state, policies, &start.request_id, &env),
+        };
+        let response = |run_id: &str, started| ws::SignalWithStartWorkflowExecutionResponse {
+            run_id: run_id.to_owned(),
+            started,
+            ..Default::default()
+        };
+        let replaces = match (resolution, found) {
+            (Err(error), _) => return reply.send(Err(error)),
+            (Ok(Resolution::Repeat), Some(index)) => {
+                return reply.send(Ok(response(holder.runs[index].state.run_id(), true)));
+            }
+            (Ok(Resolution::UseExisting), Some(index)) => {
+                let answer = response(holder.runs[index].state.run_id(), false);
+                let decision = signal::decide(&holder.runs[index].state, signal, true, &mut env);
+                return self.conclude(key, holder, index, decision, reply, permit, move |()| answer, ctx);
+            }
+            (Ok(Resolution::TerminateAndStart), Some(index)) => Some(index),
+            (Ok(Resolution::Start | Resolution::Repeat | Resolution::UseExisting | Resolution::TerminateAndStart), _) => None,
+        };
+        let run_key = ExecutionKey { business: key.clone(), run_id: env.random.uuid().into() };
+        let mut new_run = NewRun::from_request(run_key.clone(), start, &env);
+        new_run.signal = Some(signal);
+        match replaces {
+            Some(index) => {
+                let transition = terminate::and_replace(&holder.runs[index].state, new_run, &mut env);
+                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
+            }
+            None => {
+                let transition = new_run.begin(&mut env);
+                self.create(key, holder, transition, Box::new(|_, _, _| {}), ctx);
+            }
+        }
+        let answer = response(&run_key.run_id, true);
+        self.after_last_staged(Box::new(move |_, result: ServiceResult<()>, _| {
+            let _permit = permit;
+            reply.send(result.map(|()| answer));
+        }));
+    }
+}
+
+/// Start and signal of a signal-with-start.
+fn split(request: ws::SignalWithStartWorkflowExecutionRequest) -> (ws::StartWorkflowExecutionRequest, Signal) {
+    let signal = Signal {
+        attributes: WorkflowExecutionSignaledEventAttributes {
+            signal_name: request.signal_name,
+            input: request.signal_input,
+            identity: request.identity.clone(),
+            header: request.header.clone(),
+            request_id: request.request_id.clone(),
+            ..Default::default()
+        },
+        request_id: request.request_id.clone(),
+        links: request.links.clone(),
+    };
+    let start = ws::StartWorkflowExecutionRequest {
+        namespace: request.namespace,
+        workflow_id: request.workflow_id,
+        workflow_type: request.workflow_type,
+        task_queue: request.task_queue,
+        input: request.input,
+        workflow_execution_timeout: request.workflow_execution_timeout,
+        workflow_run_timeout: request.workflow_run_timeout,
+        workflow_task_timeout: request.workflow_task_timeout,
+        identity: request.identity,
+        request_id: request.request_id,
+        retry_policy: request.retry_policy,
+        cron_schedule: request.cron_schedule,
+        memo: request.memo,
+        search_attributes: request.search_attributes,
+        header: request.header,
+        workflow_start_delay: request.workflow_start_delay,
+        user_metadata: request.user_metadata,
+        links: request.links,
+        versioning_override: request.versioning_override,
+        priority: request.priority,
+        ..Default::default()
+    };
+    (start, signal)
+}
+
+/// The link to a run's first event.
+fn started_link(namespace: &str, workflow_id: &str, run_id: &str) -> Link {
+    let reference = link::workflow_event::Reference::EventRef(link::workflow_event::EventReference {
+        event_id: 1,
+        event_type: EventType::WorkflowExecutionStarted.into(),
+    });
+    let event = link::WorkflowEvent {
+        namespace: namespace.to_owned(),
+        workflow_id: workflow_id.to_owned(),
+        run_id: run_id.to_owned(),
+        reference: Some(reference),
+    };
+    Link { variant: Some(link::Variant::WorkflowEvent(event)) }
+}

@@ -1,0 +1,265 @@
+//! The timer queue: which run wakes when.
+//!
+//! Rows that are due soon are in memory; when there are too many, the latest are left to the store and
+//! read when their turn comes. A shard without distant timers reads nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use perdure_execution::{Env, workflow::timers::Woken};
+use perdure_kernel::{Archetype, BusinessKey, ExecutionKey, NamespaceId, Timestamp};
+use perdure_persistence::{StoreError, shard::TimerRow};
+use perdure_proto::records;
+use perdure_runtime::Ctx;
+use prost::Message;
+
+use super::{Shard, holder::Holder, message::ShardMsg, run::Run, work::Job};
+
+/// Rows read at a time.
+pub(super) const PAGE: usize = 5_000;
+
+/// Rows kept in memory.
+const ROWS_MAX: usize = 20_000;
+
+/// Below so many rows in memory the next page is read.
+const ROWS_LOW: usize = 1_000;
+
+/// Timers fired before other messages get their turn.
+const FIRES_PER_TICK_MAX: usize = 1_000;
+
+/// Wait before timers of a namespace that is not known here are tried again.
+const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
+
+/// Position of a timer: when, and which.
+type Entry = (Timestamp, i64);
+
+/// Later than every entry.
+const END: Entry = (Timestamp::MAX, i64::MAX);
+
+/// Timers in memory.
+pub(super) struct TimerQueue {
+    entries: BTreeMap<Entry, Pending>,
+    /// Stored rows before this are all in memory.
+    horizon: Entry,
+    /// Stored rows that fired and are being worked off.
+    firing: BTreeSet<Entry>,
+    finished: usize,
+    reading: bool,
+}
+
+struct Pending {
+    key: ExecutionKey,
+    stored: bool,
+}
+
+impl Default for TimerQueue {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), horizon: END, firing: BTreeSet::new(), finished: 0, reading: false }
+    }
+}
+
+impl TimerQueue {
+    /// Takes in the first page that an earlier owner left.
+    pub(super) fn resume(&mut self, rows: Vec<TimerRow>, page: usize) {
+        let full = rows.len() >= page;
+        let mut last = None;
+        for row in rows {
+            last = Some((row.fire_at, row.id));
+            self.take_row(row);
+        }
+        self.horizon = match last {
+            Some((at, id)) if full => (at, id + 1),
+            Some(_) | None => END,
+        };
+    }
+
+    fn take_row(&mut self, row: TimerRow) {
+        let execution = records::WakeTask::decode(row.task).ok().and_then(|task| task.execution);
+        match execution {
+            Some(execution) => {
+                self.entries.insert((row.fire_at, row.id), Pending { key: execution_key(&execution), stored: true });
+            }
+            None => tracing::error!(id = row.id, "timer row is damaged"),
+        }
+    }
+
+    /// Adds a timer whose row is in the store.
+    pub(super) fn insert_stored(&mut self, fire_at: Timestamp, id: i64, key: ExecutionKey) {
+        if (fire_at, id) >= self.horizon {
+            return;
+        }
+        self.entries.insert((fire_at, id), Pending { key, stored: true });
+        if self.entries.len() > ROWS_MAX {
+            let latest = self.entries.iter().rev().find(|(_, pending)| pending.stored).map(|(entry, _)| *entry);
+            if let Some(entry) = latest {
+                self.entries.remove(&entry);
+                self.horizon = entry;
+            }
+        }
+    }
+
+    /// Adds a timer that is in memory only.
+    pub(super) fn insert_volatile(&mut self, entry: Entry, key: ExecutionKey) {
+        self.entries.insert(entry, Pending { key, stored: false });
+    }
+
+    /// Takes a timer back.
+    pub(super) fn remove(&mut self, entry: Entry) {
+        if self.entries.remove(&entry).is_some_and(|pending| pending.stored) {
+            self.finished += 1;
+        }
+    }
+
+    /// When the next timer is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.entries.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The instant before which all rows are finished, once that is worth a write.
+    pub(super) fn take_ack(&mut self, worth: usize) -> Option<Timestamp> {
+        if self.finished < worth {
+            return None;
+        }
+        self.finished = 0;
+        let pending = self.entries.iter().find(|(_, pending)| pending.stored).map(|(entry, _)| *entry);
+        let open = [pending, self.firing.first().copied(), Some(self.horizon)];
+        open.into_iter().flatten().min().map(|(at, _)| at)
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<(Entry, ExecutionKey)> {
+        if self.next_due().is_none_or(|at| at > now) {
+            return None;
+        }
+        let (entry, pending) = self.entries.pop_first()?;
+        if pending.stored {
+            self.firing.insert(entry);
+        }
+        Some((entry, pending.key))
+    }
+
+    fn finish(&mut self, entry: Entry) {
+        if self.firing.remove(&entry) {
+            self.finished += 1;
+        }
+    }
+
+    fn wants_page(&self) -> bool {
+        !self.reading && self.horizon < END && self.entries.len() < ROWS_LOW
+    }
+}
+
+impl Shard {
+    /// Wakes the runs whose time has come.
+    pub(super) fn fire_timers(&mut self, now: Timestamp, ctx: &mut Ctx<Self>) {
+        for _ in 0..FIRES_PER_TICK_MAX {
+            let Some((entry, key)) = self.timers.pop_due(now) else { break };
+            self.submit(Job::Wake { key, entry }, ctx);
+        }
+        if self.timers.wants_page() {
+            self.timers.reading = true;
+            let (store, shard, (at, id)) = (self.store.clone(), self.id, self.timers.horizon);
+            let page = async move { store.read_timers(shard, (at, id - 1), Timestamp::MAX, PAGE).await };
+            ctx.spawn_io(page, ShardMsg::TimersRead);
+        }
+    }
+
+    /// A page of rows came.
+    pub(super) fn timers_read(&mut self, rows: Result<Vec<TimerRow>, StoreError>, _ctx: &mut Ctx<Self>) {
+        self.timers.reading = false;
+        match rows {
+            Ok(rows) => self.timers.resume(rows, PAGE),
+            Err(error) => tracing::warn!(shard = %self.id, %error, "timers cannot be read; trying again"),
+        }
+    }
+
+    /// A run's time has come: it sees what is due.
+    pub(super) fn wake(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        found: Option<usize>,
+        entry: Entry,
+        ctx: &mut Ctx<Self>,
+    ) {
+        let Some(index) = found.filter(|index| is_expected(&holder.runs[*index], entry)) else {
+            // The run is gone, or waits for another instant by now.
+            return self.timers.finish(entry);
+        };
+        let Some(namespace) = self.namespaces.by_id(&key.namespace_id) else {
+            let again = (ctx.now() + UNKNOWN_NAMESPACE_DELAY, entry.1);
+            self.timers.finish(entry);
+            return self.timers.insert_volatile(again, holder.runs[index].state.key.clone());
+        };
+        let run = &mut holder.runs[index];
+        let stored = run.state.volatile.run.wake_id == entry.1;
+        if stored {
+            run.state.volatile.run.wake_at = 0;
+            run.state.volatile.run.wake_id = 0;
+        } else {
+            run.volatile_wake = None;
+        }
+        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
+        match perdure_execution::workflow::timers::decide(&run.state, &mut env) {
+            Woken::Changed(transition) => {
+                let after = move |shard: &mut Self, _: perdure_kernel::ServiceResult<()>, _: &mut Ctx<Self>| {
+                    shard.timers.finish(entry);
+                };
+                self.commit(key, holder, index, *transition, Box::new(after), ctx);
+            }
+            // What it waits for lies further ahead: the store must know before the old row goes.
+            Woken::TooEarly if stored && run.state.next_deadline().is_some() => {
+                let after = move |shard: &mut Self, _: perdure_kernel::ServiceResult<()>, _: &mut Ctx<Self>| {
+                    shard.timers.finish(entry);
+                };
+                self.stage(key, holder, index, Vec::new(), None, Box::new(after));
+            }
+            Woken::TooEarly => self.timers.finish(entry),
+            Woken::Delete => {
+                let after = move |shard: &mut Self, _: perdure_kernel::ServiceResult<()>, _: &mut Ctx<Self>| {
+                    shard.timers.finish(entry);
+                };
+                metrics::counter!("workflow_cleanup_delete").increment(1);
+                self.stage_delete(key, holder, index, Box::new(after));
+            }
+        }
+    }
+
+    /// A start that is in memory only has a timeout that is in memory only.
+    pub(super) fn arm_volatile_wake(&mut self, run: &mut Run) {
+        let Some((at, _)) = run.state.next_deadline() else { return };
+        let stored = Timestamp::from_nanos(run.state.volatile.run.wake_at);
+        let earlier = (!stored.is_unset() && stored <= at) || run.volatile_wake.is_some_and(|(armed, _)| armed <= at);
+        let Some(lease) = self.lease.as_mut().filter(|_| !earlier) else { return };
+        let entry = (at, lease.take_id());
+        if let Some(before) = run.volatile_wake.replace(entry) {
+            self.timers.remove(before);
+        }
+        self.timers.insert_volatile(entry, run.state.key.clone());
+    }
+
+    /// Takes back the timers of runs that leave memory. What is stored stays.
+    pub(super) fn forget_wakes(&mut self, holder: &Holder) {
+        for wake in holder.runs.iter().filter_map(|run| run.volatile_wake) {
+            self.timers.remove(wake);
+        }
+    }
+}
+
+/// Whether the run still waits for this entry.
+fn is_expected(run: &Run, (_, id): Entry) -> bool {
+    run.state.volatile.run.wake_id == id || run.volatile_wake.is_some_and(|(_, armed)| armed == id)
+}
+
+fn execution_key(execution: &records::ExecutionRef) -> ExecutionKey {
+    ExecutionKey {
+        business: BusinessKey {
+            namespace_id: NamespaceId::from(execution.namespace_id.as_str()),
+            archetype: Archetype(u16::try_from(execution.archetype).unwrap_or_default()),
+            business_id: Arc::from(execution.business_id.as_str()),
+        },
+        run_id: Arc::from(execution.run_id.as_str()),
+    }
+}

@@ -1,0 +1,182 @@
+//! Work for executions: taken in order, one piece at a time per business id.
+
+use std::sync::Arc;
+
+use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ServiceError, Timestamp};
+use perdure_proto::{api::common::WorkflowExecution, records};
+use perdure_rpc::HistoryCall;
+use perdure_runtime::Ctx;
+
+use super::{
+    Shard,
+    holder::{Current, Holder},
+};
+
+/// A piece of work for one business id.
+pub(super) enum Job {
+    /// A request.
+    Call(HistoryCall),
+    /// A run's time has come.
+    Wake {
+        /// Which run.
+        key: ExecutionKey,
+        /// The entry in the timer queue.
+        entry: (Timestamp, i64),
+    },
+}
+
+/// Which run a piece of work is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selector {
+    /// The one the id points to now.
+    Current,
+    /// This one.
+    Run(Arc<str>),
+}
+
+impl Selector {
+    fn of(run_id: &str) -> Self {
+        if run_id.is_empty() { Self::Current } else { Self::Run(run_id.into()) }
+    }
+}
+
+/// Where a run is.
+enum Place {
+    /// In memory, at this position.
+    Here(usize),
+    /// Nowhere: there is no such run.
+    Nowhere,
+    /// The store has to be asked.
+    Unknown,
+}
+
+impl Job {
+    /// Answers a request that will not be worked on. Nothing happened.
+    pub(super) fn refuse(self, error: ServiceError) {
+        match self {
+            Self::Call(call) => call.refuse(error),
+            // The row is still in the store and comes again.
+            Self::Wake { .. } => {}
+        }
+    }
+
+    /// Whose work it is.
+    pub(super) fn target(&self) -> (BusinessKey, Selector) {
+        match self {
+            Self::Wake { key, .. } => (key.business.clone(), Selector::Run(Arc::clone(&key.run_id))),
+            Self::Call(call) => target_of_call(call),
+        }
+    }
+}
+
+fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
+    let execution = |namespace: &NamespaceId, execution: Option<&WorkflowExecution>| {
+        let workflow_id = execution.map_or("", |execution| &execution.workflow_id);
+        let run_id = execution.map_or("", |execution| &execution.run_id);
+        (BusinessKey::workflow(namespace, workflow_id), Selector::of(run_id))
+    };
+    let named = |namespace: &NamespaceId, workflow_id: &str, run_id: &str| {
+        (BusinessKey::workflow(namespace, workflow_id), Selector::of(run_id))
+    };
+    let task = |namespace: &NamespaceId, task: &records::QueuedTask| {
+        let execution = task.execution.clone().unwrap_or_default();
+        named(namespace, &execution.business_id, &execution.run_id)
+    };
+    match call {
+        HistoryCall::StartWorkflow(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
+        HistoryCall::SignalWithStart(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
+        HistoryCall::Signal(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::RequestCancel(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::Terminate(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::DescribeWorkflow(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::ReadHistory(ask) => {
+            let (key, asked) = execution(&ask.caller.namespace.id, ask.request.request.execution.as_ref());
+            (key, ask.request.token.as_ref().map_or(asked, |token| Selector::of(&token.run_id)))
+        }
+        HistoryCall::ReadHistoryReverse(ask) => {
+            let (key, asked) = execution(&ask.caller.namespace.id, ask.request.request.execution.as_ref());
+            (key, ask.request.token.as_ref().map_or(asked, |token| Selector::of(&token.run_id)))
+        }
+        HistoryCall::Query(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::ResetSticky(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::WorkflowTaskCompleted(ask) => {
+            let token = &ask.request.token;
+            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
+        }
+        HistoryCall::WorkflowTaskFailed(ask) => {
+            let token = &ask.request.token;
+            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
+        }
+        HistoryCall::ActivityOutcome(ask) => {
+            let token = &ask.request.token;
+            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
+        }
+        HistoryCall::ActivityHeartbeat(ask) => {
+            let token = &ask.request.token;
+            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
+        }
+        HistoryCall::StartWorkflowTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
+        HistoryCall::StartActivityTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
+        HistoryCall::StartQueryTask(ask) => {
+            (ask.request.run.business.clone(), Selector::Run(Arc::clone(&ask.request.run.run_id)))
+        }
+    }
+}
+
+impl Shard {
+    /// Begins a piece of work, or lets it wait behind the one before it.
+    pub(super) fn submit(&mut self, job: Job, ctx: &mut Ctx<Self>) {
+        let (key, _) = job.target();
+        let holder = self.holders.entry(key.clone()).or_default();
+        holder.waiting.push_back(job);
+        if !holder.is_busy() {
+            self.advance(&key, ctx);
+        }
+    }
+
+    /// Works off what waits for a business id, until it has to wait itself.
+    pub(super) fn advance(&mut self, key: &BusinessKey, ctx: &mut Ctx<Self>) {
+        let Some(mut holder) = self.holders.remove(key) else { return };
+        while !holder.is_busy() {
+            let Some(job) = holder.waiting.pop_front() else { break };
+            self.step(key, &mut holder, job, ctx);
+        }
+        self.cache.touch(key, &mut holder);
+        self.holders.insert(key.clone(), holder);
+        self.evict();
+        self.flush(ctx);
+    }
+
+    fn step(&mut self, key: &BusinessKey, holder: &mut Holder, job: Job, ctx: &mut Ctx<Self>) {
+        let (_, selector) = job.target();
+        let found = match locate(holder, &selector) {
+            Place::Here(index) => Some(index),
+            Place::Nowhere => None,
+            Place::Unknown => {
+                holder.waiting.push_front(job);
+                return self.load(key, holder, selector, ctx);
+            }
+        };
+        holder.missing = None;
+        match job {
+            Job::Call(call) => self.handle_call(key, holder, found, call, ctx),
+            Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
+        }
+    }
+}
+
+fn locate(holder: &Holder, selector: &Selector) -> Place {
+    let run_id = match selector {
+        Selector::Run(run_id) => run_id,
+        Selector::Current => match &holder.current {
+            Current::Unknown => return Place::Unknown,
+            Current::Absent => return Place::Nowhere,
+            Current::Run(run_id) => run_id,
+        },
+    };
+    match holder.position(run_id) {
+        Some(index) => Place::Here(index),
+        None if holder.missing.as_ref() == Some(run_id) => Place::Nowhere,
+        None => Place::Unknown,
+    }
+}

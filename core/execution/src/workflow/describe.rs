@@ -1,0 +1,166 @@
+//! A run as `DescribeWorkflowExecution` tells of it.
+
+use perdure_kernel::{
+    Timestamp,
+    time::{span, span_to_proto_opt},
+};
+use perdure_proto::{
+    api::{
+        activity::ActivityOptions,
+        common::WorkflowExecution,
+        enums::{EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
+        taskqueue::TaskQueue,
+        workflow::{
+            PendingActivityInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig,
+            WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+        },
+        workflowservice::DescribeWorkflowExecutionResponse,
+    },
+    records,
+};
+
+use super::{
+    activity::{current_retry_interval, next_attempt_at},
+    state::WorkflowState,
+};
+
+/// The whole description.
+pub fn describe(state: &WorkflowState) -> DescribeWorkflowExecutionResponse {
+    DescribeWorkflowExecutionResponse {
+        execution_config: Some(config(state)),
+        workflow_execution_info: Some(info(state)),
+        pending_activities: if state.is_open() { pending_activities(state) } else { Vec::new() },
+        pending_workflow_task: state.task().filter(|_| state.is_open()).map(pending_task),
+        workflow_extended_info: Some(extended_info(state)),
+        ..Default::default()
+    }
+}
+
+fn config(state: &WorkflowState) -> WorkflowExecutionConfig {
+    WorkflowExecutionConfig {
+        task_queue: Some(TaskQueue {
+            name: state.task_queue().to_owned(),
+            kind: TaskQueueKind::Normal.into(),
+            normal_name: String::new(),
+        }),
+        workflow_execution_timeout: state.start.workflow_execution_timeout,
+        workflow_run_timeout: state.start.workflow_run_timeout,
+        default_workflow_task_timeout: state.start.workflow_task_timeout,
+        user_metadata: state.record.user_metadata.clone(),
+    }
+}
+
+fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
+    let record = &state.record;
+    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
+    let execution = || WorkflowExecution {
+        workflow_id: state.workflow_id().to_owned(),
+        run_id: state.run_id().to_owned(),
+    };
+    let closed = !state.is_open();
+    let duration = Timestamp::from_nanos(record.close_time).since(Timestamp::from_nanos(record.execution_time));
+    WorkflowExecutionInfo {
+        execution: Some(execution()),
+        r#type: state.start.workflow_type.clone(),
+        start_time: at(record.start_time),
+        close_time: at(record.close_time),
+        status: record.status,
+        history_length: state.next_event_id() - 1,
+        parent_namespace_id: state.start.parent_workflow_namespace_id.clone(),
+        parent_execution: state.start.parent_workflow_execution.clone(),
+        execution_time: at(record.execution_time),
+        memo: Some((*state.memo).clone()),
+        search_attributes: Some((*state.search_attributes).clone()),
+        auto_reset_points: (!record.auto_reset_points.is_empty())
+            .then(|| ResetPoints { points: record.auto_reset_points.clone() }),
+        task_queue: state.task_queue().to_owned(),
+        state_transition_count: state.volatile.run.state_transitions,
+        history_size_bytes: record.history_size,
+        most_recent_worker_version_stamp: record.most_recent_worker_version.clone(),
+        execution_duration: if closed { span_to_proto_opt(duration) } else { None },
+        root_execution: Some(state.start.root_workflow_execution.clone().unwrap_or_else(execution)),
+        first_run_id: state.first_run_id().to_owned(),
+        priority: state.start.priority.clone(),
+        ..Default::default()
+    }
+}
+
+fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
+    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
+    let started = EventType::WorkflowExecutionStarted.into();
+    let create = state.volatile.run.create_request_id.clone();
+    WorkflowExecutionExtendedInfo {
+        execution_expiration_time: at(state.record.execution_expires_at),
+        run_expiration_time: at(state.record.run_expires_at),
+        cancel_requested: state.record.cancel_requested || state.volatile.run.cancel_buffered,
+        original_start_time: at(state.record.start_time),
+        request_id_infos: [(create, RequestIdInfo { event_type: started, event_id: 1, buffered: false })].into(),
+        ..Default::default()
+    }
+}
+
+fn pending_task(task: &records::WorkflowTask) -> PendingWorkflowTaskInfo {
+    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
+    let state =
+        if task.started_time == 0 { PendingWorkflowTaskState::Scheduled } else { PendingWorkflowTaskState::Started };
+    PendingWorkflowTaskInfo {
+        state: state.into(),
+        scheduled_time: at(task.scheduled_time),
+        original_scheduled_time: at(task.original_scheduled_time),
+        started_time: at(task.started_time),
+        attempt: task.attempt,
+    }
+}
+
+fn pending_activities(state: &WorkflowState) -> Vec<PendingActivityInfo> {
+    let pending = state.activities.values().filter_map(|activity| {
+        let attempt = state.attempt(activity.scheduled_event_id)?;
+        pending_activity(activity, attempt)
+    });
+    pending.collect()
+}
+
+fn pending_activity(
+    activity: &records::ScheduledActivity,
+    attempt: &records::ActivityAttempt,
+) -> Option<PendingActivityInfo> {
+    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
+    let options = activity.attributes.as_ref()?;
+    let started = attempt.started_time != 0;
+    let state = match (attempt.cancel_requested, started) {
+        (true, _) => PendingActivityState::CancelRequested,
+        (false, true) => PendingActivityState::Started,
+        (false, false) => PendingActivityState::Scheduled,
+    };
+    let to_close = span(options.schedule_to_close_timeout.as_ref());
+    let expires = (!to_close.is_zero()).then(|| (Timestamp::from_nanos(activity.scheduled_time) + to_close).to_proto());
+    Some(PendingActivityInfo {
+        activity_id: options.activity_id.clone(),
+        activity_type: options.activity_type.clone(),
+        state: state.into(),
+        heartbeat_details: attempt.heartbeat_details.clone(),
+        last_heartbeat_time: at(attempt.last_heartbeat_time),
+        last_started_time: at(attempt.started_time),
+        attempt: attempt.attempt,
+        maximum_attempts: options.retry_policy.as_ref().map_or(0, |policy| policy.maximum_attempts),
+        scheduled_time: if started { None } else { at(attempt.scheduled_time) },
+        expiration_time: expires,
+        last_failure: attempt.last_failure.clone(),
+        last_worker_identity: if started { attempt.identity.clone() } else { attempt.last_worker_identity.clone() },
+        current_retry_interval: span_to_proto_opt(current_retry_interval(attempt)),
+        last_attempt_complete_time: at(attempt.last_attempt_complete_time),
+        next_attempt_schedule_time: next_attempt_at(attempt).map(Timestamp::to_proto),
+        priority: options.priority.clone(),
+        activity_options: Some(ActivityOptions {
+            task_queue: options.task_queue.clone(),
+            schedule_to_close_timeout: options.schedule_to_close_timeout,
+            schedule_to_start_timeout: options.schedule_to_start_timeout,
+            start_to_close_timeout: options.start_to_close_timeout,
+            heartbeat_timeout: options.heartbeat_timeout,
+            retry_policy: options.retry_policy.clone(),
+            priority: options.priority.clone(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
+}

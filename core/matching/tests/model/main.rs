@@ -1,0 +1,64 @@
+//! The machine against a model of everything around it, under random interleavings.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use perdure_task_queue::Role;
+use proptest::prelude::*;
+use world::{Faults, Step, World};
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1..=5_i32).prop_map(Step::Add),
+        2 => (1..=5_i32, 1..400_u64).prop_map(|(key, millis)| Step::AddExpiring(key, millis)),
+        6 => Just(Step::Poll),
+        1 => any::<prop::sample::Index>().prop_map(Step::PollGone),
+        2 => (10..3000_u64).prop_map(Step::Query),
+        2 => any::<prop::sample::Index>().prop_map(Step::AnswerQuery),
+        8 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(index, luck)| Step::Io(index, luck)),
+        5 => (1..300_u64).prop_map(Step::Wait),
+        1 => (0..3_u8).prop_map(Step::Rate),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn run(role: Role, faults: Faults, steps: Vec<Step>) -> World {
+    let mut world = World::new(role, faults);
+    for step in steps {
+        world.step(step);
+    }
+    world.settle();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Without faults: every task exactly once, in order within its priority.
+    #[test]
+    fn calm(steps in prop::collection::vec(step(), 1..250)) {
+        run(Role::Root, Faults::NONE, steps).check_all_delivered();
+    }
+
+    /// With failing starts, leaving pollers, failing stores and restarts: nothing acknowledged is lost,
+    /// nothing is started twice.
+    #[test]
+    fn stormy(steps in prop::collection::vec(step(), 1..250)) {
+        run(Role::Root, Faults::ALL, steps).check_all_delivered();
+    }
+
+    /// A child partition hands polls and tasks on and gets them back.
+    #[test]
+    fn child(steps in prop::collection::vec(step(), 1..250), faulty in any::<bool>()) {
+        let faults = if faulty { Faults::ALL } else { Faults { parent: true, ..Faults::NONE } };
+        run(Role::Child, faults, steps).check_all_delivered();
+    }
+
+    /// A sticky queue never touches the store.
+    #[test]
+    fn sticky(steps in prop::collection::vec(step(), 1..150)) {
+        let world = run(Role::Sticky, Faults { starts: true, pollers: true, ..Faults::NONE }, steps);
+        prop_assert!(world.stored().is_empty());
+    }
+}

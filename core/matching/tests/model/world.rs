@@ -1,0 +1,452 @@
+//! Store, history, workers and parent partition, as a partition meets them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use perdure_kernel::Timestamp;
+use perdure_proto::{api::common::Priority, records::QueuedTask};
+use perdure_task_queue::{
+    AddRefusal, AskId, Forwarded, Input, Output, PollId, QueryId, QueryRefusal, QueueMachine, Role, Settings,
+    StartOutcome, StoredTask, Work,
+    settings::{UNACKNOWLEDGED_TASKS_MAX, WAITING_TASKS_MAX},
+};
+use proptest::sample::Index;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Add(i32),
+    AddExpiring(i32, u64),
+    Poll,
+    PollGone(Index),
+    Query(u64),
+    AnswerQuery(Index),
+    /// Completes one pending IO, in the way the number says.
+    Io(Index, u8),
+    Wait(u64),
+    Rate(u8),
+    /// The partition is lost and comes back on the same store.
+    Restart,
+}
+
+/// What may go wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    pub starts: bool,
+    pub pollers: bool,
+    pub store: bool,
+    pub restarts: bool,
+    pub parent: bool,
+}
+
+impl Faults {
+    pub const NONE: Self = Self { starts: false, pollers: false, store: false, restarts: false, parent: false };
+    pub const ALL: Self = Self { starts: true, pollers: true, store: true, restarts: true, parent: true };
+}
+
+/// Which task: its execution's run id is its number.
+type Number = u64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Whoever added it waits.
+    Pending,
+    Acked,
+    Refused,
+}
+
+pub struct World {
+    role: Role,
+    faults: Faults,
+    machine: QueueMachine,
+    now: Timestamp,
+    ids: u64,
+    io: Vec<Output>,
+    rows: BTreeMap<i64, Arc<QueuedTask>>,
+    range_id: i64,
+    stored_ack: i64,
+    /// Fate of every task ever added.
+    fates: BTreeMap<Number, Fate>,
+    asks: BTreeMap<AskId, Number>,
+    expiring: BTreeSet<Number>,
+    /// Tasks that history has started.
+    started: BTreeSet<Number>,
+    /// Tasks in the order in which they were given to pollers.
+    dispatched: Vec<Number>,
+    levels: BTreeMap<Number, i32>,
+    polls: BTreeMap<PollId, bool>,
+    queries: BTreeSet<QueryId>,
+    queries_at_workers: BTreeSet<QueryId>,
+    /// Something happened after which history may be asked twice about one task.
+    disturbed: bool,
+    /// Built without any faults.
+    calm: bool,
+}
+
+fn settings() -> Settings {
+    // Small pages and batches, so that short runs cross their borders.
+    Settings { append_batch_max: 3, page_size: 4, reload_at: 2, delete_batch: 2, ..Settings::default() }
+}
+
+fn number_of(task: &QueuedTask) -> Number {
+    task.scheduled_event_id.unsigned_abs()
+}
+
+impl World {
+    pub fn new(role: Role, faults: Faults) -> Self {
+        let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
+        let mut world = Self {
+            role,
+            faults,
+            machine: QueueMachine::new(role, settings(), now),
+            now,
+            ids: 0,
+            io: Vec::new(),
+            rows: BTreeMap::new(),
+            range_id: 0,
+            stored_ack: 0,
+            fates: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            expiring: BTreeSet::new(),
+            started: BTreeSet::new(),
+            dispatched: Vec::new(),
+            levels: BTreeMap::new(),
+            polls: BTreeMap::new(),
+            queries: BTreeSet::new(),
+            queries_at_workers: BTreeSet::new(),
+            disturbed: false,
+            calm: !faults.starts && !faults.store && !faults.pollers,
+        };
+        world.input(Input::Opened);
+        world
+    }
+
+    pub fn stored(&self) -> &BTreeMap<i64, Arc<QueuedTask>> {
+        &self.rows
+    }
+
+    fn id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.machine.handle(self.now, input, &mut out);
+        for output in out {
+            self.output(output);
+        }
+        let waiting = usize::try_from(self.machine.backlog_count()).unwrap();
+        assert!(waiting <= UNACKNOWLEDGED_TASKS_MAX + WAITING_TASKS_MAX + self.rows.len() + self.io.len() * 4);
+        if let Some(at) = self.machine.next_wake(self.now) {
+            assert!(at > self.now - Duration::from_secs(400), "a wake that is long past: {at}");
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::AnswerPollEmpty { poll } | Output::RefusePoll { poll } => self.answer(poll),
+            Output::AckAdd { ask } => self.fate(ask, Fate::Acked),
+            Output::RefuseAdd { ask, refusal } => {
+                match refusal {
+                    AddRefusal::StickyWorkerUnavailable => assert_eq!(self.role, Role::Sticky),
+                    AddRefusal::NotStored => assert!(self.faults.store),
+                    AddRefusal::Overloaded | AddRefusal::NoPoller | AddRefusal::Stopping => panic!("{refusal:?}"),
+                }
+                self.fate(ask, Fate::Refused);
+            }
+            Output::FailQuery { query, refusal } => {
+                assert!(self.queries.remove(&query), "{query:?} ended twice");
+                self.queries_at_workers.remove(&query);
+                assert_ne!(refusal, QueryRefusal::Overloaded);
+            }
+            Output::TaskExpired | Output::GoIdle => {}
+            Output::Start { work: Work::Task { ref task, .. }, .. } => {
+                self.dispatched.push(number_of(task));
+                self.io.push(output);
+            }
+            Output::Start { .. }
+            | Output::AcquireLease
+            | Output::Append { .. }
+            | Output::Read { .. }
+            | Output::Ack { .. }
+            | Output::ForwardPoll { .. }
+            | Output::ForwardTask { .. }
+            | Output::ForwardQuery { .. } => self.io.push(output),
+        }
+    }
+
+    fn answer(&mut self, poll: PollId) {
+        let gone = self.polls.remove(&poll).unwrap_or_else(|| panic!("{poll:?} answered twice"));
+        assert!(!gone, "{poll:?} answered after it left");
+    }
+
+    fn fate(&mut self, ask: AskId, fate: Fate) {
+        let number = self.asks.remove(&ask).unwrap_or_else(|| panic!("{ask:?} answered twice"));
+        self.fates.insert(number, fate);
+    }
+
+    fn add(&mut self, priority_key: i32, expires_at: i64) {
+        let number = self.id();
+        let priority = Some(Priority { priority_key, ..Priority::default() });
+        let task = QueuedTask {
+            scheduled_event_id: i64::try_from(number).unwrap(),
+            created_at: self.now.as_nanos(),
+            expires_at,
+            priority,
+            ..QueuedTask::default()
+        };
+        if expires_at != 0 {
+            self.expiring.insert(number);
+        }
+        self.levels.insert(number, priority_key);
+        self.fates.insert(number, Fate::Pending);
+        self.asks.insert(AskId(number), number);
+        self.input(Input::TaskAdded { ask: AskId(number), task: Arc::new(task), until: None });
+    }
+
+    fn poll(&mut self) {
+        let poll = PollId(self.id());
+        self.polls.insert(poll, false);
+        self.input(Input::PollArrived { poll, deadline: self.now + Duration::from_secs(59) });
+    }
+
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Add(key) => self.add(key, 0),
+            Step::AddExpiring(key, millis) => self.add(key, (self.now + Duration::from_millis(millis)).as_nanos()),
+            Step::Poll => self.poll(),
+            Step::PollGone(index) => {
+                if self.faults.pollers && !self.polls.is_empty() {
+                    let poll = *index.get(&self.polls.keys().copied().collect::<Vec<_>>());
+                    // While a start is under way the leaver is noticed only when its answer cannot be given.
+                    let starting = self.io.iter().any(|io| matches!(io, Output::Start { poll: p, .. } if *p == poll));
+                    if starting {
+                        self.polls.insert(poll, true);
+                    } else {
+                        self.polls.remove(&poll);
+                        self.io.retain(|io| !matches!(io, Output::ForwardPoll { poll: p } if *p == poll));
+                    }
+                    self.input(Input::PollGone { poll });
+                }
+            }
+            Step::Query(millis) => {
+                let query = QueryId(self.id());
+                self.queries.insert(query);
+                self.input(Input::QueryAdded { query, deadline: self.now + Duration::from_millis(millis) });
+            }
+            Step::AnswerQuery(index) => {
+                if !self.queries_at_workers.is_empty() {
+                    let query = *index.get(&self.queries_at_workers.iter().copied().collect::<Vec<_>>());
+                    self.queries_at_workers.remove(&query);
+                    self.queries.remove(&query);
+                    self.input(Input::QueryAnswered { query });
+                }
+            }
+            Step::Io(index, luck) => {
+                if !self.io.is_empty() {
+                    let position = index.index(self.io.len());
+                    let io = self.io.remove(position);
+                    self.complete(io, luck);
+                }
+            }
+            Step::Wait(millis) => self.wait(Duration::from_millis(millis)),
+            Step::Rate(rate) => self.input(Input::RateSet((rate > 0).then(|| f64::from(rate) * 50.0))),
+            Step::Restart => {
+                if self.faults.restarts {
+                    self.restart();
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(at) = self.machine.next_wake(self.now).filter(|at| *at <= until) {
+            self.now = self.now.max(at) + Duration::from_nanos(1);
+            self.input(Input::Tick);
+        }
+        self.now = self.now.max(until);
+        self.input(Input::Tick);
+    }
+
+    fn complete(&mut self, io: Output, luck: u8) {
+        match io {
+            Output::Start { start, poll, work } => {
+                let outcome = if self.polls.get(&poll) == Some(&true) {
+                    self.polls.remove(&poll);
+                    StartOutcome::PollerGone
+                } else {
+                    self.start(work, luck)
+                };
+                if outcome == StartOutcome::Delivered {
+                    self.answer(poll);
+                }
+                self.input(Input::Started { start, outcome });
+            }
+            Output::AcquireLease if self.faults.store && luck < 40 => self.input(Input::LeaseFailed),
+            Output::AcquireLease => {
+                self.range_id += 1;
+                self.input(Input::LeaseAcquired { range_id: self.range_id, ack_id: self.stored_ack });
+            }
+            Output::Append { range_id, tasks } => {
+                assert_eq!(range_id, self.range_id);
+                let failed = self.faults.store && luck < 40;
+                if !failed || luck < 20 {
+                    self.disturbed |= failed;
+                    for task in tasks {
+                        assert!(self.rows.insert(task.id, task.task).is_none(), "id {} given twice", task.id);
+                    }
+                }
+                self.input(if failed { Input::AppendFailed } else { Input::Appended });
+            }
+            Output::Read { .. } if self.faults.store && luck < 40 => self.input(Input::ReadFailed),
+            Output::Read { after_id, limit } => {
+                let rows: Vec<StoredTask> = self
+                    .rows
+                    .range(after_id + 1..)
+                    .take(limit)
+                    .map(|(id, task)| StoredTask { id: *id, task: task.clone() })
+                    .collect();
+                let (last_id, full) = (rows.last().map(|row| row.id), rows.len() == limit);
+                self.input(Input::PageRead { tasks: rows, last_id, full });
+            }
+            Output::Ack { .. } if self.faults.store && luck < 40 => self.input(Input::AckFailed),
+            Output::Ack { range_id, ack_id } => {
+                assert_eq!(range_id, self.range_id);
+                assert!(ack_id > self.stored_ack);
+                self.stored_ack = ack_id;
+                self.rows.retain(|id, _| *id > ack_id);
+                self.input(Input::Acked);
+            }
+            Output::ForwardPoll { poll } => {
+                let outcome = self.parent(luck);
+                if outcome == Forwarded::Done {
+                    self.answer(poll);
+                }
+                self.input(Input::PollForwarded { poll, outcome });
+            }
+            Output::ForwardTask { forward, task, until } => {
+                let outcome = if until <= self.now { Forwarded::Empty } else { self.parent(luck) };
+                if outcome == Forwarded::Done {
+                    self.record(&task);
+                }
+                self.input(Input::TaskForwarded { forward, outcome });
+            }
+            Output::ForwardQuery { query } => {
+                if self.queries.remove(&query) {
+                    self.input(Input::QueryAnswered { query });
+                }
+            }
+            other => panic!("{other:?} is no IO"),
+        }
+    }
+
+    fn parent(&self, luck: u8) -> Forwarded {
+        match luck % 3 {
+            0 => Forwarded::Done,
+            1 => Forwarded::Empty,
+            _ if self.faults.parent => Forwarded::Failed,
+            _ => Forwarded::Empty,
+        }
+    }
+
+    fn start(&mut self, work: Work, luck: u8) -> StartOutcome {
+        match work {
+            Work::Query { query } => {
+                // A query whose time was over meanwhile has nobody to tell.
+                if self.faults.starts && luck < 30 {
+                    self.queries.remove(&query);
+                    return StartOutcome::Later;
+                }
+                if self.queries.contains(&query) {
+                    self.queries_at_workers.insert(query);
+                }
+                StartOutcome::Delivered
+            }
+            Work::Task { task, .. } => {
+                if self.faults.starts && luck < 30 {
+                    return StartOutcome::Later;
+                }
+                if self.record(&task) { StartOutcome::Delivered } else { StartOutcome::Dropped }
+            }
+        }
+    }
+
+    /// History starts a task once; false when it was started before.
+    fn record(&mut self, task: &QueuedTask) -> bool {
+        let number = number_of(task);
+        let first = self.started.insert(number);
+        assert!(first || self.disturbed, "task {number} was started twice");
+        first
+    }
+
+    /// The partition and all that was under way with it is lost.
+    fn restart(&mut self) {
+        self.disturbed = true;
+        self.io.clear();
+        self.polls.clear();
+        self.queries.clear();
+        self.queries_at_workers.clear();
+        for number in std::mem::take(&mut self.asks).into_values() {
+            self.fates.insert(number, Fate::Refused);
+        }
+        self.machine = QueueMachine::new(self.role, settings(), self.now);
+        self.input(Input::Opened);
+    }
+
+    /// Lets everything come to rest, with willing workers and no more faults.
+    pub fn settle(&mut self) {
+        self.faults = Faults { pollers: self.faults.pollers, ..Faults::NONE };
+        self.input(Input::RateSet(None));
+        for _ in 0..2000 {
+            while !self.io.is_empty() {
+                let io = self.io.remove(0);
+                self.complete(io, 250);
+            }
+            let waiting = self.fates.values().any(|fate| *fate == Fate::Pending);
+            if !waiting && self.machine.backlog_count() == 0 && self.machine.is_loaded() {
+                break;
+            }
+            self.poll();
+            self.wait(Duration::from_millis(300));
+        }
+        self.wait(Duration::from_secs(120));
+        while !self.io.is_empty() {
+            let io = self.io.remove(0);
+            self.complete(io, 250);
+        }
+    }
+
+    /// What must hold once everything has come to rest.
+    pub fn check_all_delivered(&self) {
+        for (number, fate) in &self.fates {
+            match fate {
+                Fate::Acked => assert!(
+                    self.started.contains(number) || self.expiring.contains(number),
+                    "task {number} was acknowledged and never delivered"
+                ),
+                Fate::Refused => assert!(!self.calm, "task {number} was refused"),
+                Fate::Pending => panic!("task {number} was never answered"),
+            }
+        }
+        assert!(self.polls.is_empty(), "unanswered polls: {:?}", self.polls);
+        assert!(self.queries.iter().all(|query| self.queries_at_workers.contains(query)));
+        assert!(self.rows.is_empty(), "left in the backlog: {:?}", self.rows.keys());
+        if !self.disturbed && self.role == Role::Root && self.calm {
+            self.check_order();
+        }
+    }
+
+    /// First in, first out within a priority.
+    fn check_order(&self) {
+        let mut last: BTreeMap<i32, Number> = BTreeMap::new();
+        for number in &self.dispatched {
+            let before = last.insert(self.levels[number], *number);
+            assert!(before < Some(*number), "task {number} was overtaken by {before:?}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! RPCs on existing workflow executions.
+
+use perdure_kernel::{BusinessKey, ServiceResult};
+use perdure_proto::api::{common::WorkflowExecution, workflowservice as ws};
+
+use crate::{
+    call::{Call, Shared},
+    validate::{blobs, ids, links},
+};
+
+/// What a termination says when its caller says nothing.
+const TERMINATE_REASON_DEFAULT: &str = "terminated by user via frontend";
+const TERMINATE_IDENTITY_DEFAULT: &str = "frontend-service";
+
+pub(super) async fn signal_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::SignalWorkflowExecutionRequest,
+) -> ServiceResult<ws::SignalWorkflowExecutionResponse> {
+    let key = key_of(&call, request.workflow_execution.as_ref())?;
+    ids::signal_name(&request.signal_name, call.limits())?;
+    ids::request_id(&request.request_id, call.limits())?;
+    links::check(&request.links, call.limits())?;
+    blobs::check(request.input.as_ref(), call.limits())?;
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn request_cancel_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::RequestCancelWorkflowExecutionRequest,
+) -> ServiceResult<ws::RequestCancelWorkflowExecutionResponse> {
+    let key = key_of(&call, request.workflow_execution.as_ref())?;
+    links::check(&request.links, call.limits())?;
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn terminate_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    mut request: ws::TerminateWorkflowExecutionRequest,
+) -> ServiceResult<ws::TerminateWorkflowExecutionResponse> {
+    let key = key_of(&call, request.workflow_execution.as_ref())?;
+    links::check(&request.links, call.limits())?;
+    if request.reason.is_empty() {
+        request.reason = TERMINATE_REASON_DEFAULT.to_owned();
+    }
+    if request.identity.is_empty() {
+        request.identity = TERMINATE_IDENTITY_DEFAULT.to_owned();
+    }
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn describe_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::DescribeWorkflowExecutionRequest,
+) -> ServiceResult<ws::DescribeWorkflowExecutionResponse> {
+    let key = key_of(&call, request.execution.as_ref())?;
+    shared.history.ask(&key, call.caller, request, call.permit).await
+}
+
+pub(super) async fn reset_sticky_task_queue(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::ResetStickyTaskQueueRequest,
+) -> ServiceResult<ws::ResetStickyTaskQueueResponse> {
+    let key = key_of(&call, request.execution.as_ref())?;
+    shared.history.ask(&key, call.caller, request, call.permit).await
+}
+
+/// The key of the execution a request names.
+pub(super) fn key_of(call: &Call<()>, execution: Option<&WorkflowExecution>) -> ServiceResult<BusinessKey> {
+    let execution = ids::execution(execution)?;
+    Ok(BusinessKey::workflow(call.namespace_id(), &execution.workflow_id))
+}

@@ -1,0 +1,13 @@
+//! `temporal.api.workflowservice.v1.WorkflowService`: a file per family of RPCs.
+
+mod activities;
+mod cluster;
+mod executions;
+mod histories;
+mod namespaces;
+mod polls;
+mod queries;
+pub(crate) mod service;
+mod starts;
+mod task_queues;
+mod workflow_tasks;

@@ -1,0 +1,68 @@
+//! RPCs about task queues and the workers that poll them.
+
+use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
+use perdure_proto::api::{
+    enums::{DescribeTaskQueueMode, TaskQueueType},
+    workflowservice as ws,
+};
+use perdure_rpc::{QueueKind, QueueName, TaskType, matching::DescribeQueue};
+
+use crate::{
+    call::{Call, Shared},
+    validate::{
+        invalid,
+        task_queues::{self, Names},
+    },
+};
+
+pub(super) async fn describe_task_queue(
+    shared: &Shared,
+    call: Call<()>,
+    mut request: ws::DescribeTaskQueueRequest,
+) -> ServiceResult<ws::DescribeTaskQueueResponse> {
+    let queue = queue_of(&call, &mut request)?;
+    let ask = DescribeQueue { queue: queue.clone(), request };
+    let described: Box<ws::DescribeTaskQueueResponse> =
+        shared.matching.ask(&queue, call.caller, ask, call.permit).await?;
+    Ok(*described)
+}
+
+#[expect(deprecated, reason = "the enhanced mode is what the command line asks for")]
+fn queue_of(call: &Call<()>, request: &mut ws::DescribeTaskQueueRequest) -> ServiceResult<QueueName> {
+    let enhanced = request.api_mode == i32::from(DescribeTaskQueueMode::Enhanced);
+    let names = if enhanced { Names::Queues } else { Names::Partitions };
+    let queue = task_queues::normalize(request.task_queue.as_mut(), names, call.limits())?;
+    if request.task_queue_type == i32::from(TaskQueueType::Unspecified) || enhanced {
+        request.task_queue_type = TaskQueueType::Workflow.into();
+    }
+    if request.task_queue_types.is_empty() {
+        request.task_queue_types = vec![TaskQueueType::Workflow.into(), TaskQueueType::Activity.into()];
+    }
+    let sticky = task_queues::is_sticky(queue);
+    if enhanced && sticky {
+        return Err(invalid(
+            "Enhanced DescribeTaskQueue is not valid for a sticky queue, use api_mode=UNSPECIFIED or a normal queue.",
+        ));
+    }
+    let task_type = match TaskQueueType::try_from(request.task_queue_type) {
+        Ok(TaskQueueType::Workflow | TaskQueueType::Unspecified) => TaskType::Workflow,
+        Ok(TaskQueueType::Activity) => TaskType::Activity,
+        Ok(TaskQueueType::Nexus) | Err(_) => {
+            let text = "task queues of this type are not served by this server yet; see docs/compatibility.md";
+            return Err(ServiceError::new(ErrorKind::Unimplemented, text));
+        }
+    };
+    let (name, partition) = QueueName::parse_rpc_name(&queue.name)
+        .ok_or_else(|| invalid("Task Queue Partition invalid, use a different Task Queue or Task Queue Type"))?;
+    let kind = if sticky { QueueKind::Sticky } else { QueueKind::Normal };
+    Ok(QueueName { namespace_id: call.namespace_id().clone(), name: name.into(), task_type, kind, partition })
+}
+
+/// A worker says goodbye. Its sticky queue goes to rest by itself once nobody polls it.
+pub(super) async fn shutdown_worker(
+    _shared: &Shared,
+    _call: Call<()>,
+    _request: ws::ShutdownWorkerRequest,
+) -> ServiceResult<ws::ShutdownWorkerResponse> {
+    Ok(ws::ShutdownWorkerResponse {})
+}

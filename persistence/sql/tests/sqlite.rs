@@ -1,0 +1,272 @@
+//! What is SQLite's own: opening, durability, refused files, full disks and locks of other processes.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use perdure_kernel::{ExecutionKey, NamespaceId, ShardId};
+use perdure_persistence::{
+    ClusterStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore,
+    shard::{CurrentRunWrite, Direction, ExecutionOp, ExecutionWrite, HistoryBatch, ShardCommit},
+    task_queue::{BacklogTask, QueueKey},
+};
+use perdure_persistence_sql::{SqliteOpenError, SqliteOptions, SqliteStore, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+
+const SHARD: ShardId = ShardId(1);
+
+fn key(n: u32) -> ExecutionKey {
+    ExecutionKey::workflow(&NamespaceId::from("namespace"), &format!("order-{n}"), "run")
+}
+
+/// A commit of one run with history and pointer.
+fn commit(range_id: i64, n: u32, expected: Option<i64>, bytes: usize) -> ShardCommit {
+    let version = expected.unwrap_or(0) + 1;
+    let op = ExecutionOp::Put {
+        expected_version: expected,
+        version,
+        record: Bytes::from(vec![7; bytes]),
+        items_put: Vec::new(),
+        items_deleted: Vec::new(),
+        history: vec![HistoryBatch { first_event_id: version, last_event_id: version, events: Bytes::from_static(b"e") }],
+    };
+    let current = expected.is_none().then(|| CurrentRunWrite { expected: None, run_id: Some("run".into()) });
+    ShardCommit { executions: vec![ExecutionWrite { key: key(n), op, current }], ..ShardCommit::new(SHARD, range_id) }
+}
+
+async fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(SqliteOptions::file(path)).await.unwrap()
+}
+
+/// Another program's connection to the file.
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path).create_if_missing(true)).await.unwrap()
+}
+
+#[tokio::test]
+async fn everything_is_there_after_reopening() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let queue = QueueKey { namespace_id: "namespace".into(), name: "orders".into(), task_type: 1 };
+    let task = BacklogTask { id: 4, expires_at: perdure_kernel::Timestamp::EPOCH, task: Bytes::from_static(b"task") };
+
+    let store = open(&path).await;
+    assert_eq!(store.acquire_shard(SHARD, "a").await.unwrap().range_id, 1);
+    store.commit(commit(1, 1, None, 100)).await.unwrap();
+    store.acquire_queue(&queue).await.unwrap();
+    store.append_tasks(&queue, 1, vec![task.clone()]).await.unwrap();
+    store.create_namespace(&"id".into(), "name", Bytes::new()).await.unwrap();
+    store.put_cluster_record("shards", None, Bytes::from_static(b"4")).await.unwrap();
+    store.close().await;
+    assert!(!path.with_extension("db-wal").exists(), "closing folds the log into the database");
+
+    let store = open(&path).await;
+    assert_eq!(store.acquire_shard(SHARD, "b").await.unwrap().range_id, 2);
+    assert_eq!(store.load_execution(SHARD, &key(1)).await.unwrap().unwrap().version, 1);
+    assert_eq!(store.current_run(SHARD, &key(1).business).await.unwrap().as_deref(), Some("run"));
+    assert_eq!(store.read_history(SHARD, &key(1), 1, 9, Direction::Forward, 9).await.unwrap().len(), 1);
+    assert_eq!(store.read_tasks(&queue, 0, 9).await.unwrap(), [task]);
+    assert_eq!(store.namespace_by_name("name").await.unwrap().unwrap().id, "id".into());
+    assert_eq!(store.cluster_record("shards").await.unwrap(), Some((1, Bytes::from_static(b"4"))));
+    // Numbers of runs do not start again: a run made now must not meet the rows of an older one.
+    store.commit(commit(2, 2, None, 100)).await.unwrap();
+    assert_eq!(store.read_history(SHARD, &key(2), 1, 9, Direction::Forward, 9).await.unwrap().len(), 1);
+    store.close().await;
+}
+
+/// What was acknowledged is in the files, whether or not the store was closed.
+#[tokio::test]
+async fn an_acknowledged_commit_survives_without_a_close() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = open(&path).await;
+    store.acquire_shard(SHARD, "a").await.unwrap();
+    store.commit(commit(1, 1, None, 100)).await.unwrap();
+    for suffix in ["db", "db-wal"] {
+        fs::copy(path.with_extension(suffix), directory.path().join("copy").with_extension(suffix)).unwrap();
+    }
+    let copy = open(&directory.path().join("copy.db")).await;
+    assert!(copy.load_execution(SHARD, &key(1)).await.unwrap().is_some());
+    copy.close().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_second_process_fences_the_first() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let (first, second) = (open(&path).await, open(&path).await);
+    first.acquire_shard(SHARD, "first").await.unwrap();
+    first.commit(commit(1, 1, None, 100)).await.unwrap();
+    assert_eq!(second.acquire_shard(SHARD, "second").await.unwrap().range_id, 2);
+    assert_eq!(first.commit(commit(1, 1, Some(1), 100)).await.unwrap_err().kind, StoreErrorKind::LeaseLost);
+    second.commit(commit(2, 1, Some(1), 100)).await.unwrap();
+    second.commit(commit(2, 2, None, 100)).await.unwrap();
+    assert_eq!(first.load_execution(SHARD, &key(1)).await.unwrap().unwrap().version, 2);
+    first.close().await;
+    second.close().await;
+}
+
+#[tokio::test]
+async fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let refuse = async |path: &Path| SqliteStore::open(SqliteOptions::file(path)).await.unwrap_err();
+
+    // As a development server of Temporal leaves it: tables, even one of this name, and no application id.
+    let mut other = raw(&at("temporal.db")).await;
+    sqlx::raw_sql("CREATE TABLE schema_version(version_partition INT, curr_version TEXT); CREATE TABLE executions(a)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    other.close().await.unwrap();
+    let before = fs::read(at("temporal.db")).unwrap();
+    assert!(matches!(refuse(&at("temporal.db")).await, SqliteOpenError::Foreign { .. }));
+    assert_eq!(fs::read(at("temporal.db")).unwrap(), before);
+
+    fs::write(at("notes.txt"), "not a database, but long enough to look at\n".repeat(40)).unwrap();
+    assert!(matches!(refuse(&at("notes.txt")).await, SqliteOpenError::NotADatabase { .. }));
+
+    let store = open(&at("newer.db")).await;
+    store.close().await;
+    let mut newer = raw(&at("newer.db")).await;
+    sqlx::query("INSERT INTO schema_version(version) VALUES (1000)").execute(&mut newer).await.unwrap();
+    newer.close().await.unwrap();
+    assert!(matches!(refuse(&at("newer.db")).await, SqliteOpenError::TooNew { found: 1000, .. }));
+
+    for path in [at("missing/perdure.db"), directory.path().to_owned()] {
+        let error = refuse(&path).await;
+        assert!(matches!(error, SqliteOpenError::Unwritable { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(path.to_str().unwrap()) && text.contains("check") && !text.contains('\n'), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn pragmas_are_set_and_bad_ones_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let with = |name: &str, value: &str| SqliteOptions {
+        pragmas: vec![(name.to_owned(), value.to_owned())],
+        ..SqliteOptions::file(&path)
+    };
+    let store = SqliteStore::open(with("page_size", "8192")).await.unwrap();
+    store.close().await;
+    // Page size has no effect on a file that was in use before; that it is taken is enough.
+    SqliteStore::open(with("journal_mode", "delete")).await.unwrap().close().await;
+    for (name, value) in [("x; DROP TABLE shard", "1"), ("cache_size", "1; DELETE FROM shard"), ("cache_size", "")] {
+        let error = SqliteStore::open(with(name, value)).await.unwrap_err();
+        assert!(matches!(error, SqliteOpenError::Pragma { .. }), "{error}");
+    }
+}
+
+/// The caller learns that nothing was written, and the store works again when there is room.
+#[tokio::test]
+async fn a_full_disk_makes_writes_unavailable_and_nothing_else() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let limited = SqliteOptions {
+        pragmas: vec![("max_page_count".into(), "60".into())],
+        ..SqliteOptions::file(&path)
+    };
+    let store = SqliteStore::open(limited).await.unwrap();
+    store.acquire_shard(SHARD, "a").await.unwrap();
+    store.commit(commit(1, 1, None, 100)).await.unwrap();
+    let too_much = store.commit(commit(1, 2, None, 1 << 20)).await.unwrap_err();
+    assert_eq!(too_much.kind, StoreErrorKind::Unavailable, "{too_much}");
+    assert_eq!(store.load_execution(SHARD, &key(2)).await.unwrap(), None);
+    assert_eq!(store.current_run(SHARD, &key(2).business).await.unwrap(), None);
+    store.commit(commit(1, 1, Some(1), 100)).await.unwrap();
+    store.commit(commit(1, 3, None, 100)).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_of_another_process_makes_writes_unavailable_but_not_reads() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let impatient = SqliteOptions { busy_timeout: Duration::from_millis(5), ..SqliteOptions::file(&path) };
+    let store = SqliteStore::open(impatient.clone()).await.unwrap();
+    store.acquire_shard(SHARD, "a").await.unwrap();
+    store.commit(commit(1, 1, None, 100)).await.unwrap();
+
+    let mut other = raw(&path).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    assert_eq!(store.commit(commit(1, 1, Some(1), 100)).await.unwrap_err().kind, StoreErrorKind::Unavailable);
+    assert!(store.load_execution(SHARD, &key(1)).await.unwrap().is_some());
+    let locked = SqliteStore::open(impatient).await.unwrap_err();
+    assert!(matches!(locked, SqliteOpenError::Locked { .. }), "{locked:?}");
+
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    store.commit(commit(1, 1, Some(1), 100)).await.unwrap();
+    store.close().await;
+}
+
+/// A write that the schema refuses fails alone, although it shared a transaction.
+#[tokio::test]
+async fn a_write_that_cannot_be_stored_does_not_fail_its_neighbours() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = Arc::new(open(&path).await);
+    for shard in 1..=8 {
+        store.acquire_shard(ShardId(shard), "a").await.unwrap();
+    }
+    // Two entries for one new execution break the contract and the schema.
+    let mut broken = commit(1, 1, None, 100);
+    broken.executions[0].current = None;
+    broken.executions.push(broken.executions[0].clone());
+    let writes = (1..=8).map(|shard| {
+        let good = commit(1, 1, None, 100);
+        let commit = if shard == 3 { broken.clone() } else { good };
+        let store = store.clone();
+        tokio::spawn(async move { store.commit(ShardCommit { shard: ShardId(shard), ..commit }).await })
+    });
+    let writes: Vec<_> = writes.collect();
+    for (shard, write) in (1..).zip(writes) {
+        let outcome = write.await.unwrap().map_err(|error| error.kind);
+        assert_eq!(outcome, if shard == 3 { Err(StoreErrorKind::Corrupt) } else { Ok(()) }, "shard {shard}");
+    }
+    assert_eq!(store.load_execution(ShardId(3), &key(1)).await.unwrap(), None);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn relaxed_stores_keep_their_promises_too() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let relaxed = SqliteOptions { synchronous: SqliteSynchronous::Normal, ..SqliteOptions::file(&path) };
+    let store = SqliteStore::open(relaxed).await.unwrap();
+    store.acquire_shard(SHARD, "a").await.unwrap();
+    store.commit(commit(1, 1, None, 100)).await.unwrap();
+    drop(store);
+    let store = open(&path).await;
+    assert!(store.load_execution(SHARD, &key(1)).await.unwrap().is_some());
+    store.close().await;
+}
+
+/// No statement of the hot path or of a page may scan a table.
+#[tokio::test]
+async fn look_ups_use_indexes() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    open(&path).await.close().await;
+    let mut conn = raw(&path).await;
+    for sql in [
+        "DELETE FROM item WHERE (run, kind, name) IN (VALUES (1,2,'a'),(3,4,'b'))",
+        "DELETE FROM history WHERE run IN (1,2)",
+        "SELECT key, run, version FROM execution WHERE key IN (x'00', x'01')",
+        "DELETE FROM immediate WHERE shard = 1 AND first_id < 5 AND last_id < 5",
+        "DELETE FROM timer WHERE shard = 1 AND fire_at < 5",
+        "SELECT fire_at, id, task FROM timer WHERE shard = 1 AND (fire_at, id) > (1, 2) AND fire_at < 9 \
+         ORDER BY fire_at, id LIMIT 3",
+        "SELECT key FROM execution WHERE key >= x'00' AND key < x'01' ORDER BY key LIMIT 2",
+    ] {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut conn).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let scans = |line: &String| line.starts_with("SCAN") && !line.contains("CONSTANT ROWS") || line.contains("TEMP B-TREE");
+        assert!(!plan.iter().any(scans), "{sql}: {plan:?}");
+    }
+    conn.close().await.unwrap();
+}
