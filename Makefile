@@ -6,6 +6,8 @@ CARGO ?= cargo
 QUICK := --profile quick
 # Arguments for the server: make dev ARGS='--db-filename perdure.db'
 ARGS ?=
+# Where .ci/packages puts what the system has no recent version of.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test lint fmt clippy doc build unit processes deny bench

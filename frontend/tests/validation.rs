@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{collections::HashMap, time::Duration as StdDuration};
+use std::{collections::BTreeMap, time::Duration as StdDuration};
 
 use perdure_proto::{
     Duration,
@@ -110,11 +110,11 @@ const BLOB: usize = 2 * 1024 * 1024;
 
 fn search_attribute(name: &str, json: &str) -> Option<SearchAttributes> {
     let payload = Payload {
-        metadata: HashMap::from([("encoding".into(), "json/plain".into())]),
+        metadata: BTreeMap::from([("encoding".into(), "json/plain".into())]),
         data: json.to_owned().into(),
         ..Payload::default()
     };
-    Some(SearchAttributes { indexed_fields: HashMap::from([(name.to_owned(), payload)]) })
+    Some(SearchAttributes { indexed_fields: BTreeMap::from([(name.to_owned(), payload)]) })
 }
 
 fn start(change: impl FnOnce(&mut ws::StartWorkflowExecutionRequest)) -> Rpc {
@@ -220,7 +220,10 @@ fn start_cases() -> Vec<Case> {
     vec![
         invalid(start(|r| r.workflow_id.clear()), "WorkflowId is not set on request."),
         invalid(start(|r| r.workflow_id = long()), "WorkflowId exceeds maximum allowed length (1001/1000)"),
-        invalid(retry(|p| p.initial_interval = seconds(-1)), "invalid InitialInterval set on retry policy: negative duration"),
+        invalid(
+            retry(|p| p.initial_interval = seconds(-1)),
+            "invalid InitialInterval set on retry policy: negative duration",
+        ),
         invalid(retry(|p| p.backoff_coefficient = 0.5), "BackoffCoefficient cannot be less than 1 on retry policy."),
         invalid(
             retry(|p| (p.initial_interval, p.maximum_interval) = (seconds(10), seconds(1))),
@@ -340,7 +343,7 @@ fn start_cases() -> Vec<Case> {
         invalid(
             start(|r| {
                 let payload = Payload { data: vec![0; BLOB].into(), ..Payload::default() };
-                r.memo = Some(Memo { fields: HashMap::from([("k".into(), payload)]) });
+                r.memo = Some(Memo { fields: BTreeMap::from([("k".into(), payload)]) });
             }),
             "Memo size exceeds limit.",
         ),
@@ -351,10 +354,7 @@ fn signal_with_start_cases() -> Vec<Case> {
     vec![
         invalid(signal_with_start(|r| r.cron_schedule = "x".into()), "invalid CronSchedule."),
         invalid(signal_with_start(|r| r.workflow_id.clear()), "WorkflowId is not set on request."),
-        invalid(
-            signal_with_start(|r| r.workflow_id = long()),
-            "WorkflowId exceeds maximum allowed length (1001/1000)",
-        ),
+        invalid(signal_with_start(|r| r.workflow_id = long()), "WorkflowId exceeds maximum allowed length (1001/1000)"),
         invalid(signal_with_start(|r| r.signal_name.clear()), "signal not set"),
         invalid(
             signal_with_start(|r| r.signal_name = long()),
@@ -366,10 +366,7 @@ fn signal_with_start_cases() -> Vec<Case> {
             "workflow type name exceeds maximum allowed length (1001/1000)",
         ),
         invalid(signal_with_start(|r| r.task_queue = None), "taskQueue is not set"),
-        invalid(
-            signal_with_start(|r| r.request_id = long()),
-            "Request ID exceeds maximum allowed length (1001/1000)",
-        ),
+        invalid(signal_with_start(|r| r.request_id = long()), "Request ID exceeds maximum allowed length (1001/1000)"),
         invalid(
             signal_with_start(|r| r.workflow_run_timeout = seconds(-1)),
             "An invalid WorkflowRunTimeoutSeconds is set on request. cause: negative duration",
@@ -483,11 +480,8 @@ fn poll_cases() -> Vec<Case> {
         };
         r.worker_version_capabilities = Some(capabilities);
     });
-    let mut with_deployment = ws::PollActivityTaskQueueRequest {
-        namespace: "default".into(),
-        task_queue: queue("q"),
-        ..Default::default()
-    };
+    let mut with_deployment =
+        ws::PollActivityTaskQueueRequest { namespace: "default".into(), task_queue: queue("q"), ..Default::default() };
     with_deployment.deployment_options = versioned();
     vec![
         invalid(workflow(None, |_| ()), "Context timeout is not set."),
@@ -528,7 +522,8 @@ fn by_id_cases() -> Vec<Case> {
         ("w", "", String::new(), "ActivityId is not set on request."),
         ("w", "a", long(), "Identity length exceeds limit."),
     ] {
-        let (namespace, workflow_id, activity_id) = ("default".to_owned(), workflow_id.to_owned(), activity_id.to_owned());
+        let (namespace, workflow_id, activity_id) =
+            ("default".to_owned(), workflow_id.to_owned(), activity_id.to_owned());
         let completed = ws::RespondActivityTaskCompletedByIdRequest {
             namespace: namespace.clone(),
             workflow_id: workflow_id.clone(),
@@ -564,17 +559,10 @@ fn by_id_cases() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    [
-        namespace_cases(),
-        start_cases(),
-        signal_with_start_cases(),
-        execution_cases(),
-        poll_cases(),
-        by_id_cases(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [namespace_cases(), start_cases(), signal_with_start_cases(), execution_cases(), poll_cases(), by_id_cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 async fn differences(client: WorkflowServiceClient<Channel>) -> Vec<String> {

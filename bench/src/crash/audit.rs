@@ -116,6 +116,16 @@ pub fn judge(workflow_id: &str, run_id: &str, entry: &Entry, found: &Found) -> V
     if found.history_length != events.len() as i64 {
         wrong.push(format!("described with {} events, has {}", found.history_length, events.len()));
     }
+    let acknowledged = [
+        (EventType::WorkflowExecutionSignaled, entry.signal_acknowledged),
+        (EventType::ActivityTaskCompleted, !entry.activity.acknowledged.is_empty()),
+        (EventType::WorkflowExecutionCompleted, !entry.workflow.acknowledged.is_empty()),
+    ];
+    for (kind, acknowledged) in acknowledged {
+        if acknowledged && !events.iter().any(|event| is(event, kind)) {
+            wrong.push(format!("{} was acknowledged and is lost", kind.as_str_name()));
+        }
+    }
     for &kind in ONCE {
         let count = events.iter().filter(|event| is(event, kind)).count();
         // What a workflow that has not finished lacks is no loss of its own.

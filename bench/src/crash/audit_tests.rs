@@ -105,6 +105,10 @@ fn every_broken_promise_is_told() {
         ("described with", |_, found| found.history_length += 1),
         ("ACTIVITY_TASK_SCHEDULED happened 0 times", |_, found| drop(found.events.remove(4))),
         ("WORKFLOW_EXECUTION_SIGNALED happened 2 times", |_, found| found.events.insert(6, found.events[6].clone())),
+        ("WORKFLOW_EXECUTION_SIGNALED was acknowledged and is lost", |_, found| {
+            found.status = WorkflowExecutionStatus::Running.into();
+            found.events.truncate(6);
+        }),
         ("last event", |_, found| found.events.push(found.events[1].clone())),
         ("fired 1 µs early", |_, found| {
             found.events[9].event_time = Some(Timestamp { seconds: 6, nanos: 199_999_000 });

@@ -92,13 +92,13 @@ fn write_value(text: &mut String, value: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use super::*;
 
     fn payload(encoding: &'static str, json: &str) -> Payload {
         Payload {
-            metadata: HashMap::from([("encoding".into(), encoding.into())]),
+            metadata: BTreeMap::from([("encoding".into(), encoding.into())]),
             data: json.to_owned().into(),
             ..Payload::default()
         }

@@ -116,7 +116,7 @@ fn type_name(value_type: IndexedValueType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use perdure_kernel::NamespaceId;
     use perdure_proto::api::common::Payload;
@@ -125,7 +125,7 @@ mod tests {
 
     fn attributes(pairs: &[(&str, &str)]) -> SearchAttributes {
         let payload = |json: &str| Payload {
-            metadata: HashMap::from([("encoding".into(), "json/plain".into())]),
+            metadata: BTreeMap::from([("encoding".into(), "json/plain".into())]),
             data: json.to_owned().into(),
             ..Payload::default()
         };

@@ -120,11 +120,7 @@ pub fn detail(status: &Status) -> String {
     full.details[0].type_url.rsplit('.').next().unwrap().to_owned()
 }
 
-fn fake<M: Send + 'static>(
-    name: &str,
-    log: &Log,
-    answer: impl Fn(M, &Log) + Send + 'static,
-) -> Recipient<M> {
+fn fake<M: Send + 'static>(name: &str, log: &Log, answer: impl Fn(M, &Log) + Send + 'static) -> Recipient<M> {
     let (actor, mut inbox) = ActorRef::<M>::inbox(name);
     let log = Arc::clone(log);
     tokio::spawn(async move {
@@ -168,13 +164,24 @@ pub fn answer_history(call: HistoryCall, log: &Log) {
                     note(log, format!("{} {:?}", stringify!($name), ask.request));
                     ask.reply.send(Ok(Default::default()));
                 })*
+                other => other.refuse(ServiceError::internal("a frontend does not ask this")),
             }
         };
     }
     answer!(
-        StartWorkflow, SignalWithStart, Signal, RequestCancel, Terminate, DescribeWorkflow, ReadHistory,
-        ReadHistoryReverse, Query, WorkflowTaskCompleted, WorkflowTaskFailed, ActivityOutcome, ActivityHeartbeat,
-        ResetSticky, StartWorkflowTask, StartActivityTask, StartQueryTask
+        StartWorkflow,
+        SignalWithStart,
+        Signal,
+        RequestCancel,
+        Terminate,
+        DescribeWorkflow,
+        ReadHistory,
+        ReadHistoryReverse,
+        Query,
+        WorkflowTaskCompleted,
+        WorkflowTaskFailed,
+        ActivityOutcome,
+        ActivityHeartbeat, ResetSticky
     );
 }
 
@@ -187,10 +194,11 @@ pub fn answer_matching(call: MatchingCall, log: &Log) {
                     note(log, format!("{} {:?}", stringify!($name), ask.request));
                     ask.reply.send(Ok(Default::default()));
                 })*
+                other => other.refuse(ServiceError::internal("a frontend does not ask this")),
             }
         };
     }
-    answer!(AddTask, Query, PollWorkflowTask, PollActivityTask, AnswerQuery, Describe);
+    answer!(PollWorkflowTask, PollActivityTask, AnswerQuery, Describe);
 }
 
 /// Four namespaces: `default`, `other`, `old` (deprecated) and `gone` (deleted).

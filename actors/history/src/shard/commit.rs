@@ -185,8 +185,8 @@ impl Shard {
         commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK);
         metrics::histogram!("shard_commit_executions").record(commit.executions.len() as f64);
         self.pipeline.in_flight = Some(batch.staged);
-        let store = self.store.clone();
-        ctx.spawn_io(async move { store.commit(commit).await }, ShardMsg::Committed);
+        let (store, epoch) = (self.store.clone(), self.epoch);
+        ctx.spawn_io(async move { store.commit(commit).await }, move |result| ShardMsg::Committed { epoch, result });
     }
 
     /// The commit ended.
@@ -219,7 +219,7 @@ impl Shard {
             }
             self.advance(&key, ctx);
         }
-        if self.lease.as_ref().is_some_and(super::lease::Lease::is_used_up) {
+        if self.pipeline.is_idle() && self.lease.as_ref().is_some_and(super::lease::Lease::is_used_up) {
             self.start_anew("the range's task ids are used up", ctx);
         }
     }

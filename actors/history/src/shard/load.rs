@@ -23,11 +23,11 @@ impl Shard {
             (Selector::Run(run_id), _) | (Selector::Current, Current::Run(run_id)) => Some(Arc::clone(run_id)),
             (Selector::Current, Current::Unknown | Current::Absent) => None,
         };
-        let (store, shard, key) = (self.store.clone(), self.id, key.clone());
+        let (store, shard, key, epoch) = (self.store.clone(), self.id, key.clone(), self.epoch);
         ctx.spawn_io(
             async move {
                 let result = read(&store, shard, &key, asked.clone()).await;
-                Loaded { key, asked, result }
+                Loaded { key, epoch, asked, result }
             },
             |loaded| ShardMsg::Loaded(Box::new(loaded)),
         );

@@ -18,7 +18,12 @@ pub(crate) enum ShardMsg {
     /// An execution was read.
     Loaded(Box<Loaded>),
     /// The commit in flight ended.
-    Committed(Result<(), StoreError>),
+    Committed {
+        /// The incarnation of the shard that sent it.
+        epoch: u64,
+        /// What the store said.
+        result: Result<(), StoreError>,
+    },
     /// Matching took a task, or refused it.
     TaskHanded {
         /// The task's id.
@@ -27,7 +32,12 @@ pub(crate) enum ShardMsg {
         result: ServiceResult<()>,
     },
     /// A page of timer rows was read.
-    TimersRead(Result<Vec<TimerRow>, StoreError>),
+    TimersRead {
+        /// The incarnation of the shard that asked.
+        epoch: u64,
+        /// The page.
+        rows: Result<Vec<TimerRow>, StoreError>,
+    },
     /// A direct query came back from a worker.
     QueryReturned(Box<QueryReturned>),
     /// A read that answered its asker itself has ended.
@@ -50,6 +60,8 @@ pub(crate) struct TakenLease {
 /// An execution as the store has it.
 pub(crate) struct Loaded {
     pub(crate) key: BusinessKey,
+    /// The incarnation of the shard that asked.
+    pub(crate) epoch: u64,
     /// The run asked for; `None` for the current one.
     pub(crate) asked: Option<Arc<str>>,
     pub(crate) result: Result<LoadedRun, StoreError>,

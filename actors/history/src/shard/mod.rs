@@ -68,6 +68,8 @@ pub(crate) struct Shard {
     watchers: Watchers,
     /// The shard is stopping: it finishes what it has and takes no more.
     draining: bool,
+    /// Grows whenever the shard starts anew; answers of the store from before are void.
+    epoch: u64,
 }
 
 impl Shard {
@@ -88,6 +90,7 @@ impl Shard {
             timers: TimerQueue::default(),
             watchers: Watchers::default(),
             draining: false,
+            epoch: 0,
         }
     }
 
@@ -116,6 +119,7 @@ impl Shard {
         tracing::warn!(shard = %self.id, reason, "shard starts anew");
         let now = ctx.now();
         self.lease = None;
+        self.epoch += 1;
         self.holders.clear();
         self.cache = Cache::new(self.settings.cache_bytes);
         self.pipeline = Pipeline::default();
@@ -150,11 +154,13 @@ impl Actor for Shard {
         match msg {
             ShardMsg::Call(call) => self.accept(Job::Call(call), ctx),
             ShardMsg::LeaseTaken(taken) => self.lease_taken(taken, ctx),
-            ShardMsg::Loaded(loaded) => self.loaded(*loaded, ctx),
-            ShardMsg::Committed(result) => self.committed(result, ctx),
+            ShardMsg::Loaded(loaded) if loaded.epoch == self.epoch => self.loaded(*loaded, ctx),
+            ShardMsg::Committed { epoch, result } if epoch == self.epoch => self.committed(result, ctx),
             ShardMsg::TaskHanded { id, result } => self.task_handed(id, result, ctx),
-            ShardMsg::TimersRead(rows) => self.timers_read(rows, ctx),
+            ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
+            // Answers to what the shard asked under an earlier lease.
+            ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } => {}
             ShardMsg::Answered => {}
         }
         self.arm_timer(ctx);

@@ -10,7 +10,7 @@ use perdure_execution::{
         id_policy::{IdPolicies, Resolution, resolve},
     },
 };
-use perdure_kernel::{BusinessKey, ExecutionKey, Random, ServiceResult};
+use perdure_kernel::{BusinessKey, ExecutionKey, ServiceResult};
 use perdure_proto::api::{
     common::{Link, link},
     enums::{EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy},

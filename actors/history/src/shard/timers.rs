@@ -162,12 +162,13 @@ impl Shard {
             self.timers.reading = true;
             let (store, shard, (at, id)) = (self.store.clone(), self.id, self.timers.horizon);
             let page = async move { store.read_timers(shard, (at, id - 1), Timestamp::MAX, PAGE).await };
-            ctx.spawn_io(page, ShardMsg::TimersRead);
+            let epoch = self.epoch;
+            ctx.spawn_io(page, move |rows| ShardMsg::TimersRead { epoch, rows });
         }
     }
 
     /// A page of rows came.
-    pub(super) fn timers_read(&mut self, rows: Result<Vec<TimerRow>, StoreError>, _ctx: &mut Ctx<Self>) {
+    pub(super) fn timers_read(&mut self, rows: Result<Vec<TimerRow>, StoreError>) {
         self.timers.reading = false;
         match rows {
             Ok(rows) => self.timers.resume(rows, PAGE),
@@ -208,6 +209,7 @@ impl Shard {
                     shard.timers.finish(entry);
                 };
                 self.commit(key, holder, index, *transition, Box::new(after), ctx);
+                self.release_queries(&mut holder.runs[index], ctx);
             }
             // What it waits for lies further ahead: the store must know before the old row goes.
             Woken::TooEarly if stored && run.state.next_deadline().is_some() => {

@@ -17,7 +17,7 @@ use proptest::sample::Index;
 
 /// What happens next.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Add(i32),
     AddExpiring(i32, u64),
     Poll,
@@ -34,17 +34,17 @@ pub enum Step {
 
 /// What may go wrong.
 #[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    pub starts: bool,
-    pub pollers: bool,
-    pub store: bool,
-    pub restarts: bool,
-    pub parent: bool,
+pub(crate) struct Faults {
+    pub(crate) starts: bool,
+    pub(crate) pollers: bool,
+    pub(crate) store: bool,
+    pub(crate) restarts: bool,
+    pub(crate) parent: bool,
 }
 
 impl Faults {
-    pub const NONE: Self = Self { starts: false, pollers: false, store: false, restarts: false, parent: false };
-    pub const ALL: Self = Self { starts: true, pollers: true, store: true, restarts: true, parent: true };
+    pub(crate) const NONE: Self = Self { starts: false, pollers: false, store: false, restarts: false, parent: false };
+    pub(crate) const ALL: Self = Self { starts: true, pollers: true, store: true, restarts: true, parent: true };
 }
 
 /// Which task: its execution's run id is its number.
@@ -58,7 +58,7 @@ enum Fate {
     Refused,
 }
 
-pub struct World {
+pub(crate) struct World {
     role: Role,
     faults: Faults,
     machine: QueueMachine,
@@ -96,7 +96,7 @@ fn number_of(task: &QueuedTask) -> Number {
 }
 
 impl World {
-    pub fn new(role: Role, faults: Faults) -> Self {
+    pub(crate) fn new(role: Role, faults: Faults) -> Self {
         let now = Timestamp::from_nanos(1_700_000_000_000_000_000);
         let mut world = Self {
             role,
@@ -124,7 +124,7 @@ impl World {
         world
     }
 
-    pub fn stored(&self) -> &BTreeMap<i64, Arc<QueuedTask>> {
+    pub(crate) fn stored(&self) -> &BTreeMap<i64, Arc<QueuedTask>> {
         &self.rows
     }
 
@@ -214,7 +214,7 @@ impl World {
         self.input(Input::PollArrived { poll, deadline: self.now + Duration::from_secs(59) });
     }
 
-    pub fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Add(key) => self.add(key, 0),
             Step::AddExpiring(key, millis) => self.add(key, (self.now + Duration::from_millis(millis)).as_nanos()),
@@ -399,10 +399,10 @@ impl World {
     }
 
     /// Lets everything come to rest, with willing workers and no more faults.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.faults = Faults { pollers: self.faults.pollers, ..Faults::NONE };
         self.input(Input::RateSet(None));
-        for _ in 0..2000 {
+        for _ in 0..300 {
             while !self.io.is_empty() {
                 let io = self.io.remove(0);
                 self.complete(io, 250);
@@ -422,7 +422,7 @@ impl World {
     }
 
     /// What must hold once everything has come to rest.
-    pub fn check_all_delivered(&self) {
+    pub(crate) fn check_all_delivered(&self) {
         for (number, fate) in &self.fates {
             match fate {
                 Fate::Acked => assert!(

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Awaitable, Callable
 
 import temporalio.api.common.v1 as common_pb
@@ -18,7 +19,10 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 # A wait that lasts longer means the server lost something.
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
+# Longer than the usual ten seconds, so that a busy machine delays a workflow task rather than
+# changing the history. Scenarios about these limits set their own.
+TASK_TIMEOUT = timedelta(seconds=30)
 
 
 class Gate:
@@ -86,6 +90,7 @@ class Env:
         # The sandbox re-imports modules for each workflow and would hide the gates.
         options.setdefault("workflow_runner", UnsandboxedWorkflowRunner())
         options.setdefault("task_queue", self.task_queue)
+        options.setdefault("sticky_queue_schedule_to_start_timeout", TASK_TIMEOUT)
         return Worker(
             self.client, workflows=list(workflows), activities=list(activities), **options
         )
@@ -95,6 +100,7 @@ class Env:
     ) -> WorkflowHandle:
         """Starts a workflow and remembers the run for the comparison."""
         options.setdefault("task_queue", self.task_queue)
+        options.setdefault("task_timeout", TASK_TIMEOUT)
         handle = await self.client.start_workflow(
             workflow, args=args, id=id or self.id(), **options
         )

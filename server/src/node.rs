@@ -1,0 +1,285 @@
+//! A node: every service of the cluster in one process, wired together.
+//!
+//! This is the embedding API: [`Node::start`] runs a server inside any program, [`Node::stop`] ends it
+//! without losing anything that was acknowledged.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use perdure_config::DynamicConfig;
+use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings};
+use perdure_history::{History, HistoryParts, HistorySettings};
+use perdure_kernel::{Clock, ErrorKind, ServiceError};
+use perdure_matching::{Matching, MatchingParts, QueueSettings};
+use perdure_namespace::Namespaces;
+use perdure_persistence::SharedStore;
+use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
+use perdure_rpc::{NamespaceService, TaskType};
+use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{StartError, cluster};
+
+/// Requests in flight at once, long polls included; more are refused with `RESOURCE_EXHAUSTED`.
+const REQUESTS_MAX: usize = 50_000;
+
+/// Connections that may wait for their thread to take them.
+const CONNECTIONS_WAITING_MAX: usize = 1024;
+
+/// Wait after the operating system refused a connection (out of descriptors) before the next is accepted.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// How long a first namespace keeps closed workflows.
+const FIRST_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// Stage of the namespaces in the order of stopping: last, since everything reads them.
+const NAMESPACE_STAGE: u32 = 0;
+
+/// What a node is made of.
+pub struct NodeOptions {
+    /// Where state lives.
+    pub store: SharedStore,
+    /// Where clients connect: a listening socket that does not block.
+    pub listener: TcpListener,
+    /// Dynamic configuration, followed live.
+    pub config: DynamicConfig,
+    /// Namespaces that exist once the node is up.
+    pub namespaces: Vec<String>,
+    /// Search attributes registered in each of them.
+    pub search_attributes: Vec<(String, IndexedValueType)>,
+    /// History shards of a new cluster; an existing one keeps its own.
+    pub shards: u32,
+    /// Threads that actors and connections are spread over.
+    pub threads: usize,
+    /// Seed of ids and jitter. Differs between processes.
+    pub seed: u64,
+}
+
+/// A running node.
+pub struct Node {
+    system: ActorSystem,
+    store: SharedStore,
+    frontend: Frontend,
+    address: SocketAddr,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts every service. Requests are served once this returns.
+    ///
+    /// # Errors
+    ///
+    /// The store fails, or the operating system refuses threads or the socket.
+    pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let address = options.listener.local_addr().map_err(|error| failed("the gRPC socket is unusable", &error))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let system = ActorSystem::threads(options.threads, Arc::clone(&clock))
+            .map_err(|error| failed("actor threads cannot be started", &error))?;
+        let store = options.store;
+        let cluster = cluster::load_or_create(&store, options.shards, options.seed).await?;
+
+        let namespaces = Arc::new(namespaces(&system, &store, &options.config, options.seed).await?);
+        for name in &options.namespaces {
+            namespaces.ensure(name, FIRST_RETENTION).await.map_err(|error| refused(name, &error))?;
+            if !options.search_attributes.is_empty() {
+                let attributes = &options.search_attributes;
+                namespaces.add_search_attributes(name, attributes).await.map_err(|error| refused(name, &error))?;
+            }
+        }
+        let namespaces: Arc<dyn NamespaceService> = namespaces;
+
+        let history = History::new(cluster.shard_map.clone());
+        let matching = Matching::start(MatchingParts {
+            system: system.clone(),
+            store: Arc::clone(&store),
+            history: history.client(),
+            settings: matching_settings(&options.config),
+            seed: options.seed.rotate_left(17),
+        });
+        let cache_bytes = options.config.settings().execution_cache_size();
+        let parts = HistoryParts {
+            store: Arc::clone(&store),
+            shard_map: cluster.shard_map.clone(),
+            namespaces: Arc::clone(&namespaces),
+            settings: HistorySettings { owner: address.to_string(), cache_bytes, ..HistorySettings::default() },
+            seed: options.seed,
+        };
+        history.start(&system, &parts, &matching.client());
+
+        let frontend = Frontend::new(FrontendParts {
+            history: history.client(),
+            matching: matching.client(),
+            namespaces,
+            cluster: ClusterInfo {
+                cluster_id: cluster.id,
+                cluster_name: cluster.name,
+                rpc_address: address.to_string(),
+                history_shard_count: u32::try_from(cluster.shard_map.shards().count()).unwrap_or(u32::MAX),
+                persistence_store: store.backend().to_owned(),
+                visibility_store: store.backend().to_owned(),
+                initial_failover_version: 1,
+                failover_version_increment: 10,
+            },
+            clock,
+            settings: frontend_settings(&options.config),
+            permits: Permits::new("frontend requests", REQUESTS_MAX),
+            seed: options.seed.rotate_left(33),
+        })
+        .await;
+        serve(&system, &frontend, options.listener)?;
+        frontend.set_serving().await;
+        Ok(Self { system, store, frontend, address })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops in order: no new connections, open requests answered, actors drained, database closed. What
+    /// has not ended by `deadline` is cut off; nothing acknowledged is lost by that.
+    pub async fn stop(self, deadline: Duration) -> ShutdownReport {
+        self.frontend.set_not_serving().await;
+        let report = self.system.shutdown(deadline).await;
+        self.store.close().await;
+        report
+    }
+}
+
+async fn namespaces(
+    system: &ActorSystem,
+    store: &SharedStore,
+    config: &DynamicConfig,
+    seed: u64,
+) -> Result<Namespaces, StartError> {
+    let limits = {
+        let config = config.clone();
+        Arc::new(move |namespace: &str| config.settings().limits(namespace))
+    };
+    let settings =
+        perdure_namespace::Settings { retention_min: config.settings().retention_min(), ..Default::default() };
+    let options = perdure_namespace::Options {
+        store: Arc::clone(store),
+        settings,
+        limits,
+        new_id: cluster::ids(seed.rotate_left(49)),
+        stage: NAMESPACE_STAGE,
+    };
+    Namespaces::start(system, options).await.map_err(|error| failed("namespaces cannot be read", &error))
+}
+
+/// The frontend's knobs, computed anew only when the configuration has changed.
+fn frontend_settings(config: &DynamicConfig) -> perdure_frontend::SettingsSource {
+    let config = config.clone();
+    let read = move |settings: &perdure_config::Settings| {
+        let rates = settings.frontend_rates("");
+        Arc::new(FrontendSettings {
+            rps: rates.host_rps as f64,
+            namespace_rps: rates.namespace_rps as f64,
+            burst_ratio: rates.namespace_burst_ratio,
+            namespace_long_polls_max: u32::try_from(rates.namespace_long_requests).unwrap_or(u32::MAX),
+            ..FrontendSettings::default()
+        })
+    };
+    let cached = arc_swap::ArcSwap::from_pointee((config.settings().version(), read(&config.settings())));
+    Arc::new(move || {
+        let settings = config.settings();
+        let known = cached.load();
+        if known.0 == settings.version() {
+            return Arc::clone(&known.1);
+        }
+        let fresh = read(&settings);
+        cached.store(Arc::new((settings.version(), Arc::clone(&fresh))));
+        fresh
+    })
+}
+
+/// A queue's settings, as the configuration has them now.
+fn matching_settings(config: &DynamicConfig) -> perdure_matching::SettingsSource {
+    let config = config.clone();
+    Arc::new(move |namespace, queue| {
+        let kind = match queue.task_type {
+            TaskType::Workflow => TaskQueueType::Workflow,
+            TaskType::Activity => TaskQueueType::Activity,
+        };
+        let found = config.settings().task_queue(&namespace.name, &queue.name, kind);
+        QueueSettings {
+            machine: perdure_task_queue::Settings {
+                sync_match_wait: found.sync_match_wait,
+                idle_max: found.idle_max,
+                ..Default::default()
+            },
+            read_partitions: u32::try_from(found.read_partitions).unwrap_or(1),
+            write_partitions: u32::try_from(found.write_partitions).unwrap_or(1),
+            long_poll: found.long_poll,
+        }
+    })
+}
+
+/// One thread accepts; connections are dealt out to all threads in turn, and each is served where it lands.
+fn serve(system: &ActorSystem, frontend: &Frontend, listener: TcpListener) -> Result<(), StartError> {
+    listener.set_nonblocking(true).map_err(|error| failed("the gRPC socket is unusable", &error))?;
+    let mut lanes = Vec::with_capacity(system.thread_count());
+    for thread in 0..system.thread_count() {
+        let (lane, connections) = mpsc::channel::<io::Result<TcpStream>>(CONNECTIONS_WAITING_MAX);
+        lanes.push(lane);
+        let (frontend, stopping) = (frontend.clone(), system.stopping());
+        system.spawn_task(Placement::Thread(thread), format!("frontend {thread}"), move || async move {
+            if let Err(error) = frontend.serve(ReceiverStream::new(connections), stopping).await {
+                tracing::error!(%error, "frontend stopped serving");
+            }
+        });
+    }
+    let stopping = system.stopping();
+    system.spawn_task(Placement::Thread(0), "listener", move || async move {
+        let accepting = accept(listener, lanes);
+        tokio::select! {
+            () = accepting => {}
+            () = stopping => {}
+        }
+    });
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, lanes: Vec<mpsc::Sender<io::Result<TcpStream>>>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "gRPC socket cannot be accepted on"),
+    };
+    let mut turn = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                turn = (turn + 1) % lanes.len();
+                if lanes[turn].send(Ok(stream)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+            }
+        }
+    }
+}
+
+fn failed(what: &str, error: &dyn fmt::Display) -> StartError {
+    StartError::Failed(format!("{what}: {error}"))
+}
+
+fn refused(name: &str, error: &ServiceError) -> StartError {
+    match error.kind {
+        ErrorKind::InvalidArgument => StartError::Usage(format!("namespace {name}: {error}")),
+        _ => failed(&format!("namespace {name} cannot be made"), error),
+    }
+}
