@@ -117,19 +117,26 @@ impl Shared {
         request: &Q,
         settings: &FrontendSettings,
     ) -> ServiceResult<(Option<Arc<Namespace>>, Q::Token)> {
-        let token = request.token()?;
-        let namespace = match request.scope(&token) {
-            Scope::Cluster => None,
+        let scope = request.scope();
+        let named = match scope {
+            Scope::Cluster | Scope::Optional("") | Scope::ByToken("") => None,
+            Scope::Unresolved("") | Scope::Administered("") => return Err(name_not_set()),
+            Scope::Named("") => return Err(ServiceError::invalid_argument("Namespace is empty.")),
             Scope::Unresolved(name) => {
-                check_name(name, settings)?;
+                check_length(name, settings)?;
                 None
             }
-            Scope::Optional("") => None,
-            Scope::Optional(name) | Scope::Named(name) => {
-                check_name(name, settings)?;
+            Scope::Optional(name) | Scope::Administered(name) | Scope::Named(name) | Scope::ByToken(name) => {
+                check_length(name, settings)?;
                 Some(self.by_name(name).await?)
             }
-            Scope::Token { namespace_id, name } => Some(self.by_token(namespace_id, name, settings).await?),
+        };
+        let token = request.token()?;
+        let namespace = match scope {
+            Scope::ByToken(_) => Some(self.by_token(named, Q::token_namespace(&token))?),
+            Scope::Cluster | Scope::Unresolved(_) | Scope::Optional(_) | Scope::Administered(_) | Scope::Named(_) => {
+                named
+            }
         };
         Ok((namespace, token))
     }
@@ -141,23 +148,17 @@ impl Shared {
         }
     }
 
-    /// The token decides; a name that means another namespace is refused.
-    async fn by_token(&self, id: &str, name: &str, settings: &FrontendSettings) -> ServiceResult<Arc<Namespace>> {
-        if name.len() > settings.namespace_name_length_max {
-            return Err(name_too_long());
-        }
+    /// The namespace of a token; the one that the request names, when it names one, must be the same.
+    fn by_token(&self, named: Option<Arc<Namespace>>, id: &str) -> ServiceResult<Arc<Namespace>> {
         if id.is_empty() {
             return Err(name_not_set());
         }
-        let named = if name.is_empty() { None } else { self.by_name(name).await.ok() };
         match named {
             Some(named) if named.id.as_str() == id => Ok(named),
             named => {
                 let of_token = self.namespaces.by_id(&NamespaceId::from(id)).ok_or_else(|| {
-                    ServiceError::new(
-                        ErrorKind::NamespaceNotFound { namespace: id.to_owned() },
-                        format!("Namespace {id} is not found."),
-                    )
+                    let kind = ErrorKind::NamespaceNotFound { namespace: id.to_owned() };
+                    ServiceError::new(kind, format!("Namespace {id} is not found."))
                 })?;
                 if named.is_some() {
                     let text = "Operation requested with a token from a different namespace.";
@@ -169,22 +170,15 @@ impl Shared {
     }
 }
 
-fn check_name(name: &str, settings: &FrontendSettings) -> ServiceResult<()> {
-    if name.is_empty() {
-        return Err(name_not_set());
-    }
+fn check_length(name: &str, settings: &FrontendSettings) -> ServiceResult<()> {
     if name.len() > settings.namespace_name_length_max {
-        return Err(name_too_long());
+        return Err(ServiceError::invalid_argument("Namespace length exceeds limit."));
     }
     Ok(())
 }
 
 fn name_not_set() -> ServiceError {
     ServiceError::invalid_argument("Namespace not set on request.")
-}
-
-fn name_too_long() -> ServiceError {
-    ServiceError::invalid_argument("Namespace length exceeds limit.")
 }
 
 fn no_room() -> ServiceError {

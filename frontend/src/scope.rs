@@ -18,10 +18,12 @@ pub(crate) enum Scope<'a> {
     Unresolved(&'a str),
     /// It may name one.
     Optional(&'a str),
-    /// It names one.
+    /// It names one to change.
+    Administered(&'a str),
+    /// It names one to work in.
     Named(&'a str),
-    /// Its token holds an id; its name, when set, must agree.
-    Token { namespace_id: &'a str, name: &'a str },
+    /// Its task token holds an id; its name, when set, must agree.
+    ByToken(&'a str),
 }
 
 /// A request that can be placed in a namespace.
@@ -29,11 +31,14 @@ pub(crate) trait Scoped {
     /// What its task token decodes to; nothing for requests without one.
     type Token;
 
+    /// The namespace as the request has it.
+    fn scope(&self) -> Scope<'_>;
+
     /// The token, read.
     fn token(&self) -> ServiceResult<Self::Token>;
 
-    /// The namespace, given the token.
-    fn scope<'a>(&'a self, token: &'a Self::Token) -> Scope<'a>;
+    /// The namespace id in a token.
+    fn token_namespace(token: &Self::Token) -> &str;
 
     /// The operation this request is, given the RPC that carried it.
     fn operation(&self, rpc: Operation) -> Operation {
@@ -41,18 +46,28 @@ pub(crate) trait Scoped {
     }
 }
 
+macro_rules! without_token {
+    () => {
+        type Token = ();
+
+        fn token(&self) -> ServiceResult<()> {
+            Ok(())
+        }
+
+        fn token_namespace((): &()) -> &str {
+            ""
+        }
+    };
+}
+
 macro_rules! scoped {
-    ($make:expr => $($request:ty),* $(,)?) => {
+    ($scope:expr => $($request:ty),* $(,)?) => {
         $(impl Scoped for $request {
-            type Token = ();
+            without_token!();
 
-            fn token(&self) -> ServiceResult<()> {
-                Ok(())
-            }
-
-            fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
-                let make: fn(&Self) -> Scope<'_> = $make;
-                make(self)
+            fn scope(&self) -> Scope<'_> {
+                let scope: fn(&Self) -> Scope<'_> = $scope;
+                scope(self)
             }
         })*
     };
@@ -63,12 +78,16 @@ macro_rules! scoped_by_token {
         $(impl Scoped for $request {
             type Token = $token;
 
+            fn scope(&self) -> Scope<'_> {
+                Scope::ByToken(&self.namespace)
+            }
+
             fn token(&self) -> ServiceResult<$token> {
                 read_token(&self.task_token)
             }
 
-            fn scope<'a>(&'a self, token: &'a $token) -> Scope<'a> {
-                Scope::Token { namespace_id: &token.namespace_id, name: &self.namespace }
+            fn token_namespace(token: &$token) -> &str {
+                &token.namespace_id
             }
         })*
     };
@@ -86,9 +105,12 @@ scoped! { |request| Scope::Unresolved(&request.namespace) => ws::RegisterNamespa
 
 scoped! { |request| Scope::Optional(&request.namespace) => os::ListSearchAttributesRequest }
 
-scoped! { |request| Scope::Named(&request.namespace) =>
+scoped! { |request| Scope::Administered(&request.namespace) =>
     ws::UpdateNamespaceRequest,
     ws::DeprecateNamespaceRequest,
+}
+
+scoped! { |request| Scope::Named(&request.namespace) =>
     ws::StartWorkflowExecutionRequest,
     ws::SignalWithStartWorkflowExecutionRequest,
     ws::SignalWorkflowExecutionRequest,
@@ -123,25 +145,17 @@ scoped_by_token! { tokens::ActivityTask:
 scoped_by_token! { tokens::QueryTask: ws::RespondQueryTaskCompletedRequest }
 
 impl Scoped for ws::DescribeNamespaceRequest {
-    type Token = ();
+    without_token!();
 
-    fn token(&self) -> ServiceResult<()> {
-        Ok(())
-    }
-
-    fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
+    fn scope(&self) -> Scope<'_> {
         if self.id.is_empty() { Scope::Unresolved(&self.namespace) } else { Scope::Cluster }
     }
 }
 
 impl Scoped for ws::GetWorkflowExecutionHistoryRequest {
-    type Token = ();
+    without_token!();
 
-    fn token(&self) -> ServiceResult<()> {
-        Ok(())
-    }
-
-    fn scope<'a>(&'a self, (): &'a ()) -> Scope<'a> {
+    fn scope(&self) -> Scope<'_> {
         Scope::Named(&self.namespace)
     }
 

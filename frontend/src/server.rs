@@ -12,6 +12,7 @@ use perdure_runtime::Permits;
 use tokio::net::TcpStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{
+    codec::CompressionEncoding,
     service::Routes,
     transport::{self, Server},
 };
@@ -88,9 +89,13 @@ impl Frontend {
             no_namespace: no_namespace(),
         });
         let health = Health::new().await;
-        let workflow =
-            WorkflowServiceServer::new(Workflow(Arc::clone(&shared))).max_decoding_message_size(REQUEST_SIZE_MAX);
-        let operator = OperatorServiceServer::new(Operator(shared)).max_decoding_message_size(REQUEST_SIZE_MAX);
+        // Go clients compress what they send; answers go out as they are, which costs less on a fast network.
+        let workflow = WorkflowServiceServer::new(Workflow(Arc::clone(&shared)))
+            .max_decoding_message_size(REQUEST_SIZE_MAX)
+            .accept_compressed(CompressionEncoding::Gzip);
+        let operator = OperatorServiceServer::new(Operator(shared))
+            .max_decoding_message_size(REQUEST_SIZE_MAX)
+            .accept_compressed(CompressionEncoding::Gzip);
         let (reflection_v1, reflection_v1_alpha) = reflection::services();
         let routes = Routes::new(Oversize(workflow))
             .add_service(Oversize(operator))

@@ -156,8 +156,11 @@ async fn task_tokens_place_a_request() {
         let status = server.workflows().respond_activity_task_completed(completed(namespace, token)).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (code, text));
     }
-    // The token alone is enough, and it wins over a name that means nothing.
-    for namespace in ["default", "", "nowhere"] {
+    let request = completed("nowhere", activity_token(DEFAULT_ID));
+    let status = server.workflows().respond_activity_task_completed(request).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "Namespace nowhere is not found."));
+    // The token alone is enough.
+    for namespace in ["default", ""] {
         let request = completed(namespace, activity_token(DEFAULT_ID));
         server.workflows().respond_activity_task_completed(request).await.unwrap();
         assert!(server.last().starts_with("ActivityOutcome "), "{}", server.last());

@@ -18,7 +18,7 @@ use perdure_matching::{Matching, MatchingParts, QueueSettings};
 use perdure_namespace::Namespaces;
 use perdure_persistence::SharedStore;
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
-use perdure_rpc::{NamespaceService, TaskType};
+use perdure_rpc::{NamespaceService, QueueName, TaskType};
 use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -36,6 +36,12 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// How long a first namespace keeps closed workflows.
 const FIRST_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// Task queue partitions in memory at once.
+const QUEUES_MAX: usize = 200_000;
+
+/// Stage of task queues in the order of stopping: before the history shards (10), which they call.
+const MATCHING_STAGE: u32 = 20;
 
 /// Stage of the namespaces in the order of stopping: last, since everything reads them.
 const NAMESPACE_STAGE: u32 = 0;
@@ -99,11 +105,13 @@ impl Node {
         let namespaces: Arc<dyn NamespaceService> = namespaces;
 
         let history = History::new(cluster.shard_map.clone());
-        let matching = Matching::start(MatchingParts {
+        let matching = Matching::new(MatchingParts {
             system: system.clone(),
-            store: Arc::clone(&store),
             history: history.client(),
-            settings: matching_settings(&options.config),
+            store: Arc::clone(&store) as _,
+            settings: Arc::new(MatchingSettings(options.config.clone())),
+            queues_max: QUEUES_MAX,
+            stage: MATCHING_STAGE,
             seed: options.seed.rotate_left(17),
         });
         let cache_bytes = options.config.settings().execution_cache_size();
@@ -204,26 +212,36 @@ fn frontend_settings(config: &DynamicConfig) -> perdure_frontend::SettingsSource
     })
 }
 
-/// A queue's settings, as the configuration has them now.
-fn matching_settings(config: &DynamicConfig) -> perdure_matching::SettingsSource {
-    let config = config.clone();
-    Arc::new(move |namespace, queue| {
-        let kind = match queue.task_type {
-            TaskType::Workflow => TaskQueueType::Workflow,
-            TaskType::Activity => TaskQueueType::Activity,
+/// Settings of task queues, as the configuration has them now.
+struct MatchingSettings(DynamicConfig);
+
+impl perdure_matching::SettingsSource for MatchingSettings {
+    fn queue(&self, namespace: &str, queue: &QueueName) -> QueueSettings {
+        let found = self.0.settings().task_queue(namespace, &queue.name, queue_type(queue));
+        let machine = perdure_task_queue::Settings {
+            sync_match_wait: found.sync_match_wait,
+            idle_max: found.idle_max,
+            ..Default::default()
         };
-        let found = config.settings().task_queue(&namespace.name, &queue.name, kind);
-        QueueSettings {
-            machine: perdure_task_queue::Settings {
-                sync_match_wait: found.sync_match_wait,
-                idle_max: found.idle_max,
-                ..Default::default()
-            },
-            read_partitions: u32::try_from(found.read_partitions).unwrap_or(1),
-            write_partitions: u32::try_from(found.write_partitions).unwrap_or(1),
-            long_poll: found.long_poll,
-        }
-    })
+        let (read_partitions, write_partitions) = partitions(&found);
+        QueueSettings { read_partitions, write_partitions, long_poll: found.long_poll, machine }
+    }
+
+    fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
+        partitions(&self.0.settings().task_queue(namespace, &queue.name, queue_type(queue)))
+    }
+}
+
+fn queue_type(queue: &QueueName) -> TaskQueueType {
+    match queue.task_type {
+        TaskType::Workflow => TaskQueueType::Workflow,
+        TaskType::Activity => TaskQueueType::Activity,
+    }
+}
+
+fn partitions(settings: &perdure_config::TaskQueueSettings) -> (u32, u32) {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    (number(settings.read_partitions), number(settings.write_partitions))
 }
 
 /// One thread accepts; connections are dealt out to all threads in turn, and each is served where it lands.

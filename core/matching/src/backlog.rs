@@ -270,16 +270,20 @@ impl QueueMachine {
         self.backlog.unread_unknown = true;
     }
 
-    fn read(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        let backlog = &mut self.backlog;
-        let loaded = self.tasks.loaded();
-        let wanted = backlog.any_unread()
+    fn wants_page(&self) -> bool {
+        let (backlog, loaded) = (&self.backlog, self.tasks.loaded());
+        backlog.any_unread()
+            && !backlog.reading
+            && backlog.append.is_none()
             && loaded < self.settings.reload_at.max(1)
-            && loaded + self.aside.len() < self.settings.page_size.max(1) * 2;
-        let busy = backlog.reading || backlog.append.is_some();
-        if !wanted || busy || backlog.read_after > now || self.draining {
+            && loaded + self.aside.len() < self.settings.page_size.max(1) * 2
+    }
+
+    fn read(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if !self.wants_page() || self.backlog.read_after > now || self.draining {
             return;
         }
+        let backlog = &mut self.backlog;
         backlog.reading = true;
         out.push(Output::Read { after_id: backlog.read_level, limit: self.settings.page_size.max(1) });
     }
@@ -349,11 +353,10 @@ impl QueueMachine {
             Lease::None | Lease::Acquiring => None,
             Lease::Held { .. } => {
                 let spill = self.tasks.oldest_arrival().filter(|_| self.backlog.append.is_none() && !self.backlog.reading);
-                let read = self.backlog.any_unread() && !self.backlog.reading && self.backlog.read_failures > 0;
                 let delete = self.backlog.finished_since.filter(|_| self.backlog.acking.is_none());
                 [
                     spill.map(|(_, at)| at),
-                    read.then_some(self.backlog.read_after),
+                    self.wants_page().then_some(self.backlog.read_after),
                     delete.map(|since| since + self.settings.delete_interval),
                 ]
                 .into_iter()

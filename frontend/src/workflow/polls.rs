@@ -31,9 +31,9 @@ pub(super) async fn poll_workflow_task_queue(
         request.task_queue.as_ref(),
         call.limits(),
     )?;
-    polls::binary(checksum, &call.caller.namespace)?;
     let queue = task_queues::normalize(request.task_queue.as_mut(), Names::Queues, call.limits())?;
     let queue = workflow_queue(call.namespace_id(), queue);
+    polls::binary(checksum, &call.caller.namespace)?;
     let poll = Poll { queue: queue.clone(), request: Arc::new(request) };
     let task: Box<ws::PollWorkflowTaskQueueResponse> =
         shared.matching.ask(&queue, call.caller, poll, call.permit).await?;

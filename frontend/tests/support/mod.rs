@@ -181,7 +181,8 @@ pub fn answer_history(call: HistoryCall, log: &Log) {
         WorkflowTaskCompleted,
         WorkflowTaskFailed,
         ActivityOutcome,
-        ActivityHeartbeat, ResetSticky
+        ActivityHeartbeat,
+        ResetSticky
     );
 }
 

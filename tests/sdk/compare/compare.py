@@ -28,6 +28,8 @@ from suite.env import Env  # noqa: E402
 
 # A chain of runs (cron, retry, continue-as-new) longer than this is a runaway.
 LONGEST_CHAIN = 20
+# How often a disturbed scenario is recorded on the oracle.
+RECORDINGS = 3
 
 
 async def chain(env: Env, workflow_id: str, run_id: str) -> list[tuple[str, list[Any]]]:
@@ -67,6 +69,35 @@ async def run_on(binary: str, names: list[str]) -> dict[str, dict[str, Any]]:
     async with server.server(binary) as client:
         outcomes = await registry.run_all(names, client)
         return {name: await observe(outcome) for name, outcome in outcomes.items()}
+
+
+def disturbed(name: str, seen: dict[str, Any]) -> bool:
+    """Whether a workflow task timed out that nobody meant to."""
+    return name not in registry.TASK_TIMEOUTS and any(
+        event["type"] == "WORKFLOW_TASK_TIMED_OUT"
+        for part, events in seen.items()
+        if part.startswith("history")
+        for event in events
+    )
+
+
+async def record_oracle(binary: str, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The oracle's observations, undisturbed.
+
+    On a machine with far more to do than it can, Temporal's development server starts a workflow
+    task and loses it. Such a recording is no standard, so it is made again. This never excuses the
+    server under test.
+    """
+    seen: dict[str, dict[str, Any]] = {}
+    missing = names
+    for _ in range(RECORDINGS):
+        seen |= await run_on(binary, missing)
+        missing = [name for name in missing if disturbed(name, seen[name])]
+        if not missing:
+            break
+    for name in missing:
+        seen[name] = {"error": "it lost a workflow task in every recording"}
+    return seen
 
 
 def lines(value: Any) -> list[str]:
@@ -182,7 +213,7 @@ async def main() -> int:
     try:
         # The one that may be broken goes first.
         actual = await run_on(given.server, names)
-        expected = await run_on(given.oracle, names)
+        expected = await record_oracle(given.oracle, names)
     except (RuntimeError, TimeoutError, FileNotFoundError) as error:
         sys.exit(f"compare.py: no server to compare: {error}")
     if given.dump:

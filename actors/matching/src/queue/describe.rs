@@ -1,6 +1,6 @@
 //! What a queue tells about itself: its own partition's share, and the sum over partitions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use perdure_kernel::{ServiceResult, time};
 use perdure_proto::api::{
@@ -43,7 +43,7 @@ impl TaskQueue {
                     reply.send(describe_types(&client, &name, &caller, request).await.map(Box::new));
                     drop(permit);
                 },
-                |()| Msg::Nothing,
+                |()| Msg::Described,
             );
             return;
         }
@@ -57,7 +57,7 @@ impl TaskQueue {
                 reply.send(describe_partitions(&client, &name, &caller, request, own, partitions).await.map(Box::new));
                 drop(permit);
             },
-            |()| Msg::Nothing,
+            |()| Msg::Described,
         );
     }
 
@@ -125,7 +125,7 @@ async fn describe_types(
     let unversioned = request.versions.as_ref().is_none_or(|versions| {
         versions.unversioned || versions.all_active || versions.build_ids.iter().any(String::is_empty)
     });
-    let mut types_info = HashMap::new();
+    let mut types_info = BTreeMap::new();
     for task_type in [TaskType::Workflow, TaskType::Activity] {
         if !unversioned || !wanted(task_type) {
             continue;
@@ -142,7 +142,7 @@ async fn describe_types(
         let pollers = if request.report_pollers { part.pollers } else { Vec::new() };
         types_info.insert(task_type as i32, TaskQueueTypeInfo { pollers, stats: part.stats });
     }
-    let mut versions_info = HashMap::new();
+    let mut versions_info = BTreeMap::new();
     if unversioned {
         versions_info.insert(String::new(), TaskQueueVersionInfo { types_info, ..Default::default() });
     }

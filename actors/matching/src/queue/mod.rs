@@ -53,6 +53,8 @@ pub(crate) enum Msg {
     ActivityPollForwarded(PollId, Option<ServiceResult<Box<ws::PollActivityTaskQueueResponse>>>),
     TaskForwarded(ForwardId, ServiceResult<()>),
     QueryForwarded(QueryId),
+    /// A description over several partitions was answered.
+    Described,
 }
 
 impl From<MatchingCall> for Msg {
@@ -142,7 +144,7 @@ impl TaskQueue {
         while let Some(input) = self.inputs.pop_front() {
             self.machine.handle(now, input, &mut outputs);
             for output in outputs.drain(..) {
-                self.act(output, now, ctx);
+                self.act(output, ctx);
             }
         }
         self.outputs = outputs;
@@ -157,7 +159,7 @@ impl TaskQueue {
         }
     }
 
-    fn act(&mut self, output: Output, now: Timestamp, ctx: &mut Ctx<Self>) {
+    fn act(&mut self, output: Output, ctx: &mut Ctx<Self>) {
         match output {
             Output::Start { start, poll, work } => self.start(start, poll, work, ctx),
             Output::AnswerPollEmpty { poll } => self.answer_poll_empty(poll),
@@ -175,7 +177,7 @@ impl TaskQueue {
             Output::TaskExpired => self.count(|metrics| &metrics.tasks_dropped),
             Output::GoIdle => {
                 if ctx.try_passivate() {
-                    tracing::debug!(queue = %self.name, idle = ?now.since(self.settings_at), "task queue leaves memory");
+                    tracing::debug!(queue = %self.name, "an idle task queue leaves memory");
                 }
             }
         }
@@ -252,6 +254,7 @@ impl Actor for TaskQueue {
             Msg::ActivityPollForwarded(poll, result) => self.activity_poll_forwarded(poll, result, ctx),
             Msg::TaskForwarded(forward, result) => self.task_forwarded(forward, &result, ctx),
             Msg::QueryForwarded(query) => self.feed(Input::QueryAnswered { query }, ctx),
+            Msg::Described => {}
         }
     }
 

@@ -10,13 +10,13 @@ use perdure_kernel::{
 };
 use perdure_proto::{
     api::{
-        common::WorkerVersionStamp,
         enums::{RetryState, TimeoutType},
         failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
         history::{
             ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes,
             ActivityTaskTimedOutEventAttributes, history_event::Attributes,
         },
+        workflowservice::RespondWorkflowTaskCompletedRequest,
     },
     records,
 };
@@ -33,37 +33,30 @@ use super::{
 /// Request id of an attempt that the worker gets in the answer to its workflow task.
 const EAGER_REQUEST_ID: &str = "eager-activity-start";
 
-/// The worker that gets an activity in the answer to its workflow task.
-#[derive(Clone, Debug)]
-pub(crate) struct EagerWorker {
-    pub(crate) identity: String,
-    pub(crate) worker_version: Option<WorkerVersionStamp>,
-}
-
 impl Draft<'_, '_> {
-    /// Schedules an activity; with `eager` its first attempt is started at once. Returns the id of its
-    /// scheduled event.
+    /// Schedules an activity. Returns the id of its scheduled event; its first attempt is still to be handed out.
     pub(crate) fn schedule_activity(
         &mut self,
         event: ActivityTaskScheduledEventAttributes,
         extras: EventExtras,
-        eager: Option<EagerWorker>,
     ) -> i64 {
         let id = self.emit_with(Attributes::ActivityTaskScheduledEventAttributes(event), extras);
-        let now = self.now().as_nanos();
-        let mut attempt = records::ActivityAttempt { attempt: 1, scheduled_time: now, ..Default::default() };
-        let dispatch = eager.is_none();
-        if let Some(worker) = eager {
-            attempt.started_time = now;
-            attempt.request_id = EAGER_REQUEST_ID.to_owned();
-            attempt.identity = worker.identity;
-            attempt.worker_version = worker.worker_version;
-        }
-        self.set_attempt(id, attempt);
-        if dispatch {
-            self.dispatch_activity(id);
-        }
+        let scheduled_time = self.now().as_nanos();
+        self.set_attempt(id, records::ActivityAttempt { attempt: 1, scheduled_time, ..Default::default() });
         id
+    }
+
+    /// Starts a fresh activity for the worker that asked for it with its workflow task's outcome. Returns
+    /// whether there still is something to start.
+    pub(crate) fn start_eagerly(&mut self, id: i64, worker: &RespondWorkflowTaskCompletedRequest) -> bool {
+        let Some(attempt) = self.state.attempt(id).filter(|_| self.state.is_open()) else { return false };
+        let mut attempt = (**attempt).clone();
+        attempt.started_time = self.now().as_nanos();
+        attempt.request_id = EAGER_REQUEST_ID.to_owned();
+        attempt.identity.clone_from(&worker.identity);
+        attempt.worker_version.clone_from(&worker.worker_version_stamp);
+        self.set_attempt(id, attempt);
+        true
     }
 
     /// Hands the present attempt to matching.

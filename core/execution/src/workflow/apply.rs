@@ -179,8 +179,10 @@ impl WorkflowState {
 
     fn activity_closed(&mut self, id: i64) {
         let Some(activity) = self.activities.remove(&id) else { return };
-        if let Some(attributes) = &activity.attributes {
-            self.activity_ids.remove(&attributes.activity_id);
+        let activity_id = activity.attributes.as_ref().map_or("", |attributes| &attributes.activity_id);
+        // A buffered end joins the history after its activity id was given to another activity.
+        if self.activity_ids.get(activity_id) == Some(&id) {
+            self.activity_ids.remove(activity_id);
         }
         if let Some(attempt) = self.volatile.attempts.remove(&id) {
             for deadline in deadline::of_activity(&activity, &attempt) {
@@ -202,7 +204,9 @@ impl WorkflowState {
 
     fn timer_closed(&mut self, id: i64) {
         let Some(timer) = self.timers.remove(&id) else { return };
-        self.timer_ids.remove(&timer.timer_id);
+        if self.timer_ids.get(&timer.timer_id) == Some(&id) {
+            self.timer_ids.remove(&timer.timer_id);
+        }
         self.volatile.deadlines.remove(&deadline::of_timer(&timer));
     }
 }

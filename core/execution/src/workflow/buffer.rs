@@ -73,6 +73,17 @@ fn relink(started_event_id: &mut i64, scheduled_event_id: i64, started: &BTreeMa
     }
 }
 
+/// The activity that an event ends, by its scheduled event.
+pub(crate) fn ended_activity(event: &HistoryEvent) -> Option<i64> {
+    match event.attributes.as_ref()? {
+        Attributes::ActivityTaskCompletedEventAttributes(end) => Some(end.scheduled_event_id),
+        Attributes::ActivityTaskFailedEventAttributes(end) => Some(end.scheduled_event_id),
+        Attributes::ActivityTaskTimedOutEventAttributes(end) => Some(end.scheduled_event_id),
+        Attributes::ActivityTaskCanceledEventAttributes(end) => Some(end.scheduled_event_id),
+        _ => None,
+    }
+}
+
 /// Whether an event ends something that the workflow waits for.
 fn is_completion(event: &HistoryEvent) -> bool {
     matches!(

@@ -30,6 +30,16 @@ pub enum Change {
     Run(Box<records::WorkflowVolatile>),
 }
 
+impl Change {
+    /// The event that joins the history with this change.
+    pub(crate) fn event(&self) -> Option<&Arc<HistoryEvent>> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Attempt { .. } | Self::Buffer(_) | Self::ClearBuffer(_) | Self::SignalRequest(_) | Self::Run(_) => None,
+        }
+    }
+}
+
 /// A task to hand to matching once the transition is durable.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NewTask {
@@ -66,14 +76,7 @@ pub struct Transition {
 impl Transition {
     /// New history events, in order.
     pub fn events(&self) -> impl Iterator<Item = &Arc<HistoryEvent>> {
-        self.changes.iter().filter_map(|change| match change {
-            Change::Event(event) => Some(event),
-            Change::Attempt { .. }
-            | Change::Buffer(_)
-            | Change::ClearBuffer(_)
-            | Change::SignalRequest(_)
-            | Change::Run(_) => None,
-        })
+        self.changes.iter().filter_map(Change::event)
     }
 
     /// Stored items that may differ from what the store holds.

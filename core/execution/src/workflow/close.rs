@@ -9,7 +9,7 @@ use perdure_kernel::{
 };
 use perdure_proto::api::{
     common::{Link, Payloads},
-    enums::{ContinueAsNewInitiator, RetryState, TimeoutType},
+    enums::{ContinueAsNewInitiator, RetryState, TimeoutType, WorkflowTaskFailedCause},
     failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
     history::{
         WorkflowExecutionCompletedEventAttributes, WorkflowExecutionFailedEventAttributes,
@@ -20,6 +20,7 @@ use perdure_proto::api::{
 use super::{
     draft::{Draft, EventExtras},
     start::Successor,
+    task::TaskFailure,
 };
 
 /// Who ends a run on the server's own behalf.
@@ -43,7 +44,7 @@ impl Draft<'_, '_> {
 
     /// Ends the run at once. Nothing follows it: no retry, no cron.
     pub(crate) fn terminate(&mut self, reason: &str, details: Option<Payloads>, identity: &str, links: Vec<Link>) {
-        self.flush_buffer_before_close();
+        self.end_task_before_close();
         let attributes = WorkflowExecutionTerminatedEventAttributes {
             reason: reason.to_owned(),
             details,
@@ -79,7 +80,7 @@ impl Draft<'_, '_> {
     /// The run's time is over; a retry policy or else a cron schedule starts the next one while there is
     /// time left for the execution.
     pub(crate) fn time_out(&mut self) {
-        self.flush_buffer_before_close();
+        self.end_task_before_close();
         let failure = Failure {
             message: "workflow timeout".to_owned(),
             source: "Server".to_owned(),
@@ -111,9 +112,12 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Waiting events are part of what happened before the end. A worker's running task ends with the run.
-    fn flush_buffer_before_close(&mut self) {
-        self.state.volatile.run.task = None;
+    /// A workflow task that a worker has fails with the run, and waiting events are part of what happened
+    /// before the end.
+    fn end_task_before_close(&mut self) {
+        if self.state.started_task().is_some() {
+            self.fail_task(TaskFailure::by_server(WorkflowTaskFailedCause::ForceCloseCommand));
+        }
         self.flush_buffer();
     }
 

@@ -91,9 +91,10 @@ pub fn of_timer(timer: &records::Timer) -> (Timestamp, Deadline) {
 }
 
 impl WorkflowState {
-    /// The earliest deadline, if the run waits for anything.
+    /// The earliest deadline, if the run waits for anything. A closed run waits for its deletion only, whatever
+    /// was pending when it closed.
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
-        let pending = self.volatile.deadlines.get_min().copied();
+        let pending = self.volatile.deadlines.get_min().copied().filter(|_| self.is_open());
         self.run_deadlines().chain(pending).min()
     }
 

@@ -13,6 +13,7 @@ use perdure_proto::{
 };
 
 use super::{
+    buffer::ended_activity,
     change::{Change, Durability, NewTask, Transition},
     event_kind::event_type,
     state::WorkflowState,
@@ -94,6 +95,13 @@ impl<'a, 'e> Draft<'a, 'e> {
         } else {
             self.emit_with(attributes, extras);
         }
+    }
+
+    /// Whether an activity was ended by this decision, or by an event that waits in the buffer.
+    pub(crate) fn ends_activity(&self, scheduled_event_id: i64) -> bool {
+        let decided = self.changes.iter().filter_map(Change::event).map(|event| &**event);
+        let waiting = self.state.volatile.buffered.iter().filter_map(|waiting| waiting.event.as_ref());
+        decided.chain(waiting).filter_map(ended_activity).any(|id| id == scheduled_event_id)
     }
 
     /// Sets an open activity's attempt.

@@ -177,7 +177,7 @@ pub(crate) fn run_timeout(run: Duration, execution: Duration) -> Duration {
 /// Temporal keeps execution deadlines in whole milliseconds.
 fn rounded_to_millis(at: Timestamp) -> Timestamp {
     const MILLI: i64 = 1_000_000;
-    Timestamp::from_nanos((at.as_nanos() + MILLI / 2) / MILLI * MILLI)
+    Timestamp::from_nanos(at.as_nanos().saturating_add(MILLI / 2) / MILLI * MILLI)
 }
 
 /// What the next run of a chain starts with.
@@ -220,6 +220,13 @@ impl Draft<'_, '_> {
             root_workflow_execution: previous.root_workflow_execution.clone(),
             workflow_id: previous.workflow_id.clone(),
             priority: previous.priority.clone(),
+            // A cron chain's callbacks are called when its first run closes.
+            completion_callbacks: match next.initiator {
+                ContinueAsNewInitiator::CronSchedule => Vec::new(),
+                ContinueAsNewInitiator::Unspecified
+                | ContinueAsNewInitiator::Workflow
+                | ContinueAsNewInitiator::Retry => previous.completion_callbacks.clone(),
+            },
             identity: String::new(),
             eager_execution_accepted: false,
             ..start
@@ -241,7 +248,7 @@ impl Draft<'_, '_> {
 
     /// `backoff`, raised so that runs of one chain do not follow each other in a tight loop.
     fn spaced_from_this_run(&self, backoff: Duration) -> Duration {
-        let lifetime = self.now().since(Timestamp::from_nanos(self.state.record.start_time));
+        let lifetime = self.now().since(self.execution_time());
         let spacing = self.env.limits().id_reuse_interval_min;
         if lifetime + backoff < spacing { spacing - lifetime } else { backoff }
     }

@@ -25,6 +25,7 @@ use perdure_proto::{
 
 use super::{
     change::NewTask,
+    close::SERVER_IDENTITY,
     draft::{Draft, EventExtras},
     event_kind::event_type,
     state::WorkflowState,
@@ -47,6 +48,13 @@ pub(crate) struct TaskFailure {
     pub(crate) identity: String,
     pub(crate) binary_checksum: String,
     pub(crate) worker_version: Option<WorkerVersionStamp>,
+}
+
+impl TaskFailure {
+    /// A failure that no worker reported.
+    pub(crate) fn by_server(cause: WorkflowTaskFailedCause) -> Self {
+        Self { cause, identity: SERVER_IDENTITY.to_owned(), ..Self::default() }
+    }
 }
 
 /// Who takes a workflow task.
@@ -204,8 +212,11 @@ impl Draft<'_, '_> {
             }));
         }
         self.count_problem(&task);
-        if cause == WorkflowTaskFailedCause::UnhandledCommand {
-            self.state.volatile.run.close_attempted = true;
+        let run = &mut self.state.volatile.run;
+        run.close_attempted = cause == WorkflowTaskFailedCause::UnhandledCommand;
+        if matches!(cause, WorkflowTaskFailedCause::ResetWorkflow | WorkflowTaskFailedCause::FailoverCloseCommand) {
+            // Not the fault of the workflow's code: the next task is a first attempt.
+            run.next_task_attempt = 1;
         }
     }
 
@@ -216,6 +227,8 @@ impl Draft<'_, '_> {
             self.emit(timed_out(&task, task.started_event_id, TimeoutType::StartToClose));
         }
         self.count_problem(&task);
+        // Whether the workflow still wants to close is not known: signals must not be refused for ever.
+        self.state.volatile.run.close_attempted = false;
     }
 
     /// Ends the scheduled workflow task because the sticky worker did not take it; the next one goes to

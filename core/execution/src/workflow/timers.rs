@@ -67,7 +67,9 @@ impl Draft<'_, '_> {
             }
             Deadline::TaskStartToClose => {
                 self.time_out_task();
-                true
+                // At once: what waited for the task's end comes before what is due after it.
+                self.schedule_task(Delivery::Dispatch);
+                false
             }
             Deadline::Run => {
                 self.time_out();

@@ -33,7 +33,7 @@ fn run(role: Role, faults: Faults, steps: Vec<Step>) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 5000, ..ProptestConfig::default() })]
 
     /// Without faults: every task exactly once, in order within its priority.
     #[test]

@@ -328,3 +328,26 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::plan::assert_searches;
+
+    #[tokio::test]
+    async fn every_look_up_and_delete_uses_an_index() {
+        let repeated = [
+            &SHARDS,
+            &RUNS,
+            &POINTERS,
+            &DELETE_RUNS,
+            &DELETE_RUNS_ITEMS,
+            &DELETE_RUNS_HISTORY,
+            &DELETE_ITEMS,
+            &DELETE_POINTERS,
+        ];
+        let texts: Vec<String> = repeated.iter().map(|statement| statement.text(2).to_string()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).chain([ACK_IMMEDIATE, ACK_TIMERS]).collect();
+        assert_searches(&texts).await;
+    }
+}

@@ -11,6 +11,8 @@ mod commit;
 mod error;
 mod open;
 mod options;
+#[cfg(test)]
+mod plan;
 mod queue;
 mod read;
 mod registry;

@@ -186,3 +186,15 @@ pub(super) async fn queues(pool: &SqlitePool, namespace_id: &NamespaceId) -> Sto
     let found: Vec<Vec<u8>> = query.fetch_all(pool).await.map_err(read_failed(operation))?;
     found.iter().map(|bytes| key::decode_queue(bytes).ok_or_else(|| corrupt(operation, "queue key"))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::plan::assert_searches;
+
+    #[tokio::test]
+    async fn every_read_uses_an_index() {
+        let texts = [LOAD, CURRENT, HISTORY_FORWARD, HISTORY_BACKWARD, IMMEDIATE, TIMERS, EXECUTIONS, TASKS, QUEUES];
+        assert_searches(&texts).await;
+    }
+}

@@ -37,14 +37,17 @@ impl Repeated {
         Self { head, group, tail, texts: [const { OnceLock::new() }; SIZES] }
     }
 
-    /// The query for `1 << size` rows.
-    fn query(&self, size: u32) -> Bound {
-        let text = self.texts[size as usize].get_or_init(|| {
+    /// The text for `1 << size` rows.
+    pub(super) fn text(&self, size: u32) -> &Arc<str> {
+        self.texts[size as usize].get_or_init(|| {
             let groups = vec![self.group; 1 << size].join(",");
             format!("{}{groups}{}", self.head, self.tail).into()
-        });
+        })
+    }
+
+    fn query(&self, size: u32) -> Bound {
         // Made of constants only: values are bound.
-        sqlx::query(AssertSqlSafe(text.clone()))
+        sqlx::query(AssertSqlSafe(self.text(size).clone()))
     }
 
     /// Runs the statement once for every row; rows are never repeated.

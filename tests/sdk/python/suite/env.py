@@ -91,6 +91,9 @@ class Env:
         options.setdefault("workflow_runner", UnsandboxedWorkflowRunner())
         options.setdefault("task_queue", self.task_queue)
         options.setdefault("sticky_queue_schedule_to_start_timeout", TASK_TIMEOUT)
+        # Many workers at once, each with little to do.
+        options.setdefault("max_concurrent_workflow_task_polls", 2)
+        options.setdefault("max_concurrent_activity_task_polls", 1)
         return Worker(
             self.client, workflows=list(workflows), activities=list(activities), **options
         )

@@ -13,6 +13,8 @@ from .env import Env
 
 Scenario = Callable[[Env], Awaitable[None]]
 SCENARIOS: dict[str, Scenario] = {}
+# Scenarios in which a workflow task is meant to time out.
+TASK_TIMEOUTS: set[str] = set()
 
 # Long enough for the slowest scenario on a busy machine.
 SCENARIO_SECONDS = 120
@@ -34,6 +36,12 @@ def load() -> dict[str, Scenario]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"suite.scenarios.{module.name}")
     return SCENARIOS
+
+
+def provokes_task_timeout(function: Scenario) -> Scenario:
+    """Marks a scenario whose history holds a timed-out workflow task on purpose."""
+    TASK_TIMEOUTS.add(function.__name__)
+    return function
 
 
 class Outcome:

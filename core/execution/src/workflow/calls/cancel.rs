@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Records the request and wakes the workflow. A closed run and a repeated request are no errors.
+/// Records the request and wakes the workflow, also out of the backoff of its first workflow task. A closed run and a repeated request are no errors.
 pub fn decide(
     state: &WorkflowState,
     request: RequestCancelWorkflowExecutionRequest,
@@ -36,9 +36,7 @@ pub fn decide(
     let extras = EventExtras { links: request.links, ..Default::default() };
     draft.state.volatile.run.cancel_buffered = draft.state.buffers_events();
     draft.emit_or_buffer(Attributes::WorkflowExecutionCancelRequestedEventAttributes(attributes), extras);
-    if state.volatile.run.first_task_at == 0 {
-        draft.schedule_task(Delivery::Dispatch);
-    }
+    draft.schedule_task(Delivery::Dispatch);
     draft.force_close_on_overflow();
     Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
 }

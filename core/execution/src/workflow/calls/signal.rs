@@ -2,7 +2,7 @@
 
 use perdure_kernel::{ServiceError, ServiceResult};
 use perdure_proto::api::{
-    enums::{ResourceExhaustedCause, ResourceExhaustedScope},
+    enums::{EventType, ResourceExhaustedCause, ResourceExhaustedScope},
     history::WorkflowExecutionSignaledEventAttributes,
     workflowservice::SignalWorkflowExecutionRequest,
 };
@@ -40,7 +40,8 @@ pub fn decide(state: &WorkflowState, signal: Signal, hasty: bool, env: &mut Env<
         return Ok(Decision::nothing(()));
     }
     let signals_max = env.limits().signals_per_execution_max;
-    if signals_max > 0 && usize::try_from(state.record.signal_count).unwrap_or(0) >= signals_max {
+    let signals = usize::try_from(state.record.signal_count).unwrap_or(0) + waiting_signals(state);
+    if signals_max > 0 && signals >= signals_max {
         return Err(ServiceError::invalid_argument("exceeded workflow execution limit for signal events"));
     }
     if state.volatile.run.close_attempted && state.started_task().is_some() {
@@ -57,4 +58,10 @@ pub fn decide(state: &WorkflowState, signal: Signal, hasty: bool, env: &mut Env<
     }
     draft.force_close_on_overflow();
     Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
+}
+
+/// Signals in the buffer: they count once they join the history.
+fn waiting_signals(state: &WorkflowState) -> usize {
+    let kinds = state.volatile.buffered.iter().filter_map(|waiting| waiting.event.as_ref()).map(|event| event.event_type());
+    kinds.filter(|kind| *kind == EventType::WorkflowExecutionSignaled).count()
 }

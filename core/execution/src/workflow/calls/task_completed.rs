@@ -80,10 +80,10 @@ pub fn decide(
         drop(draft);
         return refuse(state, &task, &request, failure, env);
     }
-    let (eager_activities, wake) = run.outcome();
+    let (eager_activities, wake) = run.finish();
 
     let mut answer = Answer { eager_activities, ..Answer::default() };
-    if draft.state.is_open() && (request.force_create_new_workflow_task || had_buffered || wake) {
+    if draft.state.is_open() && (request.force_create_new_workflow_task || wake) {
         let since = if heartbeat { chain_since } else { draft.now() };
         let delivery = if request.return_new_workflow_task { Delivery::Inline } else { Delivery::Dispatch };
         draft.schedule_task_since(delivery, since);
@@ -136,7 +136,7 @@ impl Draft<'_, '_> {
         if !self.buffer_overflows() {
             return;
         }
-        self.fail_task(TaskFailure { cause: WorkflowTaskFailedCause::ForceCloseCommand, ..TaskFailure::default() });
+        self.fail_task(TaskFailure::by_server(WorkflowTaskFailedCause::ForceCloseCommand));
         self.schedule_task(Delivery::Dispatch);
     }
 }

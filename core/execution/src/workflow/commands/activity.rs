@@ -12,7 +12,7 @@ use perdure_proto::api::{
 use prost::Message;
 
 use super::{CommandFailure, Commands, Outcome, activity_options::scheduled_event};
-use crate::workflow::{activity::EagerWorker, calls::terminate::json, draft::EventExtras};
+use crate::workflow::{calls::terminate::json, draft::EventExtras};
 
 /// Details of an activity that was cancelled before any worker had it.
 const NOT_STARTED: &str = "ACTIVITY_ID_NOT_STARTED";
@@ -45,14 +45,11 @@ impl Commands<'_, '_, '_, '_> {
             return Err(CommandFailure::fail(ScheduleActivityDuplicateId, ""));
         }
         event.workflow_task_completed_event_id = self.completed_event_id;
-        let worker = eager.then(|| EagerWorker {
-            identity: self.request.identity.clone(),
-            worker_version: self.request.worker_version_stamp.clone(),
-        });
-        let started = worker.is_some();
-        let id = self.draft.schedule_activity(event, extras, worker);
-        if started {
+        let id = self.draft.schedule_activity(event, extras);
+        if eager {
             self.eager_activities.push(id);
+        } else {
+            self.draft.dispatch_activity(id);
         }
         Ok(())
     }
@@ -68,7 +65,8 @@ impl Commands<'_, '_, '_, '_> {
             return Err(CommandFailure::fail(cause, "ScheduledEventId is not set on RequestCancelActivityTaskCommand."));
         }
         let attempt = self.draft.state.attempt(id).cloned();
-        let known = attempt.is_some() || id < self.completed_event_id;
+        // An end that the worker cannot have seen yet is no mistake of the worker.
+        let known = attempt.is_some() || self.draft.ends_activity(id);
         if !known || attempt.as_ref().is_some_and(|attempt| attempt.cancel_requested) {
             let text = format!("invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: {id}");
             return Err(CommandFailure::fail(cause, text));

@@ -65,7 +65,7 @@ pub(crate) struct Commands<'r, 'd, 'a, 'e> {
     completed_event_id: i64,
     /// Events wait that the worker has not seen: it may not close the workflow over them.
     had_buffered: bool,
-    /// Activities started for the answering worker.
+    /// Activities that the answering worker wants to run itself.
     eager_activities: Vec<i64>,
     /// An activity was cancelled before it started: the workflow must hear of it.
     wake: bool,
@@ -81,9 +81,12 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
         Self { draft, request, completed_event_id, had_buffered, eager_activities: Vec::new(), wake: false }
     }
 
-    /// Activities started for the answering worker, and whether the workflow must be woken.
-    pub(crate) fn outcome(self) -> (Vec<i64>, bool) {
-        (self.eager_activities, self.wake)
+    /// Starts activities for the answering worker. Returns them, and whether the workflow must be woken.
+    pub(crate) fn finish(self) -> (Vec<i64>, bool) {
+        let Self { draft, request, mut eager_activities, wake, had_buffered, .. } = self;
+        // Only now: a later command may have cancelled the activity or closed the run.
+        eager_activities.retain(|id| draft.start_eagerly(*id, request));
+        (eager_activities, wake || had_buffered)
     }
 
     /// Carries out commands in order, up to the first failure.
@@ -107,7 +110,8 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
             group_markers: command.event_group_markers,
             ..EventExtras::default()
         };
-        let Some(attributes) = command.attributes else { return Err(missing_attributes(kind)) };
+        let fitting = command.attributes.filter(|attributes| kind_of(attributes) == kind);
+        let Some(attributes) = fitting else { return Err(missing_attributes(kind)) };
         match attributes {
             Attributes::ScheduleActivityTaskCommandAttributes(schedule) => self.schedule_activity(schedule, extras),
             Attributes::RequestCancelActivityTaskCommandAttributes(cancel) => self.cancel_activity(&cancel, extras),
@@ -164,13 +168,36 @@ fn closes(command: &Command) -> bool {
     )
 }
 
+/// The type of command that attributes belong to.
+fn kind_of(attributes: &Attributes) -> CommandType {
+    match attributes {
+        Attributes::ScheduleActivityTaskCommandAttributes(_) => CommandType::ScheduleActivityTask,
+        Attributes::RequestCancelActivityTaskCommandAttributes(_) => CommandType::RequestCancelActivityTask,
+        Attributes::StartTimerCommandAttributes(_) => CommandType::StartTimer,
+        Attributes::CancelTimerCommandAttributes(_) => CommandType::CancelTimer,
+        Attributes::CompleteWorkflowExecutionCommandAttributes(_) => CommandType::CompleteWorkflowExecution,
+        Attributes::FailWorkflowExecutionCommandAttributes(_) => CommandType::FailWorkflowExecution,
+        Attributes::CancelWorkflowExecutionCommandAttributes(_) => CommandType::CancelWorkflowExecution,
+        Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(_) => CommandType::ContinueAsNewWorkflowExecution,
+        Attributes::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
+        Attributes::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
+        Attributes::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
+        Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => CommandType::RequestCancelExternalWorkflowExecution,
+        Attributes::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
+        Attributes::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
+        Attributes::ProtocolMessageCommandAttributes(_) => CommandType::ProtocolMessage,
+        Attributes::ScheduleNexusOperationCommandAttributes(_) => CommandType::ScheduleNexusOperation,
+        Attributes::RequestCancelNexusOperationCommandAttributes(_) => CommandType::RequestCancelNexusOperation,
+    }
+}
+
 /// A duration from a worker: negative ones are refused with Temporal's words, over-long ones are cut.
 fn duration(value: Option<&ProtoDuration>, max: Duration) -> Result<Duration, &'static str> {
     let negative = value.is_some_and(|value| value.seconds < 0 || value.nanos < 0);
     if negative { Err("negative duration") } else { Ok(span(value).min(max)) }
 }
 
-/// A command without its attributes.
+/// A command without its attributes, or with those of another.
 fn missing_attributes(kind: CommandType) -> CommandFailure {
     use WorkflowTaskFailedCause as Cause;
     let cause = match kind {

@@ -30,7 +30,7 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 
 from ..calls import echo
 from ..env import Env
-from ..registry import scenario
+from ..registry import provokes_task_timeout, scenario
 from .messages import Mailbox
 
 TEXT = SearchAttributeKey.for_text("SuiteText")
@@ -273,6 +273,7 @@ async def eager_start(env: Env) -> None:
 
 
 @scenario
+@provokes_task_timeout
 async def eager_start_without_a_worker(env: Env) -> None:
     """The server hands the first task out with the answer; nobody runs it, so it times out."""
     answer = await env.service.start_workflow_execution(

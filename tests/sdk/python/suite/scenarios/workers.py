@@ -20,7 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from ..calls import echo
 from ..env import Env, gates
-from ..registry import scenario
+from ..registry import provokes_task_timeout, scenario
 from .messages import Mailbox
 
 HALF_MINUTE = timedelta(seconds=30)
@@ -379,6 +379,7 @@ async def doomed_worker(env: Env) -> asyncio.subprocess.Process:
 
 
 @scenario
+@provokes_task_timeout
 async def worker_dies_in_an_activity(env: Env) -> None:
     process = await doomed_worker(env)
     handle = await env.start(Victim.run)
@@ -388,6 +389,7 @@ async def worker_dies_in_an_activity(env: Env) -> None:
 
 
 @scenario
+@provokes_task_timeout
 async def worker_dies_in_a_workflow_task(env: Env) -> None:
     process = await doomed_worker(env)
     handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=2))
@@ -397,6 +399,7 @@ async def worker_dies_in_a_workflow_task(env: Env) -> None:
 
 
 @scenario
+@provokes_task_timeout
 async def workflow_task_is_polled_and_lost(env: Env) -> None:
     """Someone takes the task and never answers; it times out and goes to a worker."""
     handle = await env.start(TaskVictim.run, task_timeout=timedelta(seconds=2))

@@ -1,0 +1,253 @@
+//! What holds after every step of every run.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use imbl::OrdSet;
+use perdure_execution::{
+    items::{self, WorkflowItem, encode_record},
+    workflow::{Change, NewTask, Transition, WorkflowState, deadline},
+};
+use perdure_proto::api::{
+    enums::EventType,
+    history::{HistoryEvent, history_event::Attributes},
+};
+
+use super::{Kit, Stored};
+
+/// Two answers to one question are equal.
+pub(crate) fn same(first: &Transition, second: &Transition) {
+    assert_eq!(first.state, second.state);
+    assert_eq!(first.changes, second.changes);
+    assert_eq!(first.tasks, second.tasks);
+    assert_eq!(first.durability, second.durability);
+    match (&first.successor, &second.successor) {
+        (Some(first), Some(second)) => same(first, second),
+        (None, None) => {}
+        (first, second) => panic!("{first:?} and {second:?}"),
+    }
+}
+
+/// The laws of a transition that `kit` is about to take over.
+pub(crate) fn check(kit: &Kit, transition: &Transition) {
+    let (before, after) = (&kit.state, &transition.state);
+    assert!(before.is_open() || before.next_event_id() == 1, "a closed run changes: {transition:?}");
+    applies(before, transition);
+    let mut history = kit.events.clone();
+    history.extend(transition.events().cloned());
+    rebuilds(&history, after);
+    numbered(&history, after);
+    linked(&history);
+    indexed(after);
+    task_is_sound(&history, after);
+    dispatched(before, transition);
+    woken(&history, after);
+    if !after.is_open() {
+        closed(&history, after);
+    }
+    assert!(transition.successor.is_none() || !after.is_open(), "only a closed run has a successor");
+}
+
+/// The changes, applied to the state before, give the state after.
+fn applies(before: &WorkflowState, transition: &Transition) {
+    let mut state = before.clone();
+    for change in &transition.changes {
+        state.apply(change);
+    }
+    assert_eq!(state, transition.state, "applying the changes");
+}
+
+/// The history gives the state, but for what is volatile. What waiting events end is over already.
+fn rebuilds(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
+    let mut rebuilt = WorkflowState::rebuild(after.key.clone(), history);
+    for waiting in &after.volatile.buffered {
+        rebuilt.apply(&Change::Buffer(Arc::clone(waiting)));
+    }
+    assert_eq!(rebuilt.without_volatile(), after.without_volatile(), "rebuilding from history");
+}
+
+/// Event ids count from 1, and the run knows how many there are.
+fn numbered(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
+    for (index, event) in history.iter().enumerate() {
+        assert_eq!(event.event_id, i64::try_from(index).unwrap() + 1);
+        assert_ne!(event.event_type(), EventType::Unspecified);
+    }
+    assert_eq!(after.next_event_id(), i64::try_from(history.len()).unwrap() + 1);
+}
+
+/// Events refer to events of the right kind.
+fn linked(history: &[Arc<HistoryEvent>]) {
+    let kind = |id: i64| history[usize::try_from(id - 1).unwrap()].event_type();
+    let activity = |scheduled: i64, started: i64| {
+        assert_eq!(kind(scheduled), EventType::ActivityTaskScheduled);
+        if started != 0 {
+            let event = &history[usize::try_from(started - 1).unwrap()];
+            let Some(Attributes::ActivityTaskStartedEventAttributes(start)) = &event.attributes else {
+                panic!("not a start: {event:?}");
+            };
+            assert_eq!(start.scheduled_event_id, scheduled);
+        }
+    };
+    let task = |scheduled: i64, started: i64| {
+        assert_eq!(kind(scheduled), EventType::WorkflowTaskScheduled);
+        assert!(started == 0 || kind(started) == EventType::WorkflowTaskStarted);
+    };
+    for event in history {
+        match event.attributes.as_ref().unwrap() {
+            Attributes::WorkflowTaskStartedEventAttributes(event) => task(event.scheduled_event_id, 0),
+            Attributes::WorkflowTaskCompletedEventAttributes(event) => {
+                task(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::WorkflowTaskFailedEventAttributes(event) => {
+                task(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::WorkflowTaskTimedOutEventAttributes(event) => {
+                task(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::ActivityTaskStartedEventAttributes(event) => activity(event.scheduled_event_id, 0),
+            Attributes::ActivityTaskCompletedEventAttributes(event) => {
+                assert_ne!(event.started_event_id, 0);
+                activity(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::ActivityTaskFailedEventAttributes(event) => {
+                assert_ne!(event.started_event_id, 0);
+                activity(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::ActivityTaskTimedOutEventAttributes(event) => {
+                activity(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::ActivityTaskCanceledEventAttributes(event) => {
+                assert_eq!(kind(event.latest_cancel_requested_event_id), EventType::ActivityTaskCancelRequested);
+                activity(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::TimerFiredEventAttributes(event) => {
+                assert_eq!(kind(event.started_event_id), EventType::TimerStarted);
+            }
+            Attributes::TimerCanceledEventAttributes(event) => {
+                assert_eq!(kind(event.started_event_id), EventType::TimerStarted);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Indexes say what the things they index say.
+fn indexed(state: &WorkflowState) {
+    let ids = state.activities.iter().map(|(id, activity)| {
+        assert_eq!(*id, activity.scheduled_event_id);
+        (activity.attributes.as_ref().unwrap().activity_id.clone(), *id)
+    });
+    assert_eq!(ids.collect::<BTreeMap<_, _>>(), state.activity_ids.clone().into_iter().collect());
+    let attempts: Vec<_> = state.volatile.attempts.keys().collect();
+    assert_eq!(attempts, state.activities.keys().collect::<Vec<_>>());
+    let ids = state.timers.iter().map(|(id, timer)| {
+        assert_eq!(*id, timer.started_event_id);
+        (timer.timer_id.clone(), *id)
+    });
+    assert_eq!(ids.collect::<BTreeMap<_, _>>(), state.timer_ids.clone().into_iter().collect());
+    let mut deadlines: OrdSet<_> = state.timers.values().map(|timer| deadline::of_timer(timer)).collect();
+    for (id, activity) in &state.activities {
+        deadlines.extend(deadline::of_activity(activity, state.attempt(*id).unwrap()));
+    }
+    assert_eq!(deadlines, state.volatile.deadlines);
+}
+
+/// The workflow task is where its events say it is, and nothing waits without one that runs.
+fn task_is_sound(history: &[Arc<HistoryEvent>], state: &WorkflowState) {
+    assert!(state.volatile.buffered.is_empty() || state.started_task().is_some(), "events wait for nothing");
+    let numbers: Vec<_> = state.volatile.buffered.iter().map(|waiting| waiting.id).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    let Some(task) = state.task() else { return };
+    let kind = |id: i64| history.get(usize::try_from(id - 1).unwrap()).map(|event| event.event_type());
+    let started = task.started_time != 0;
+    assert_eq!(started, task.started_event_id != 0);
+    if task.attempt == 1 {
+        assert_eq!(kind(task.scheduled_event_id), Some(EventType::WorkflowTaskScheduled));
+        assert!(!started || kind(task.started_event_id) == Some(EventType::WorkflowTaskStarted));
+        assert_eq!(state.transient_tail(), Vec::new());
+    } else {
+        assert!(task.attempt > 1);
+        let tail = state.transient_tail();
+        assert_eq!(tail.len(), if started { 2 } else { 1 });
+        assert!(!started || tail[0].event_id == state.next_event_id(), "a worker sees ids that will be given");
+        assert_eq!(tail[0].event_id, task.scheduled_event_id);
+        assert!(tail.get(1).is_none_or(|event| event.event_id == task.started_event_id));
+    }
+}
+
+/// What is newly scheduled goes to matching once, unless its worker has it already.
+fn dispatched(before: &WorkflowState, transition: &Transition) {
+    let after = &transition.state;
+    let name = |task: &perdure_proto::records::WorkflowTask| (task.scheduled_event_id, task.attempt);
+    let fresh = after.task().filter(|task| {
+        task.started_time == 0
+            && before.task().is_none_or(|old| name(old) != name(task) || old.scheduled_time != task.scheduled_time)
+    });
+    let sent: Vec<_> = transition
+        .tasks
+        .iter()
+        .filter_map(|task| match task {
+            NewTask::Workflow(task) => Some((task.scheduled_event_id, task.attempt)),
+            NewTask::Activity(_) => None,
+        })
+        .collect();
+    if after.is_open() {
+        assert_eq!(sent, Vec::from_iter(fresh.map(name)), "workflow tasks for matching");
+    }
+    for (id, attempt) in &after.volatile.attempts {
+        let old = before.attempt(*id);
+        let fresh = attempt.started_time == 0
+            && !attempt.waits_for_retry
+            && old.is_none_or(|old| old.attempt != attempt.attempt || old.waits_for_retry);
+        let sent = transition.tasks.iter().filter(|task| match task {
+            NewTask::Activity(task) => task.scheduled_event_id == *id,
+            NewTask::Workflow(_) => false,
+        });
+        if after.is_open() {
+            assert_eq!(sent.count(), usize::from(fresh), "tasks for matching of activity {id}: {attempt:?}");
+        }
+    }
+}
+
+/// The workflow hears of whatever happened to it.
+fn woken(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
+    if !after.is_open() || after.task().is_some() || after.volatile.run.first_task_at != 0 {
+        return;
+    }
+    let answered = history.iter().rposition(|event| event.event_type() == EventType::WorkflowTaskCompleted);
+    for event in &history[answered.map_or(0, |index| index + 1)..] {
+        let commanded = matches!(
+            event.event_type(),
+            EventType::ActivityTaskScheduled
+                | EventType::ActivityTaskCancelRequested
+                | EventType::TimerStarted
+                | EventType::TimerCanceled
+                | EventType::MarkerRecorded
+                | EventType::UpsertWorkflowSearchAttributes
+                | EventType::WorkflowPropertiesModified
+        );
+        assert!(commanded, "no workflow task after {event:?}");
+    }
+}
+
+/// A closed run ends with its closing event and waits for nothing but its deletion.
+fn closed(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
+    assert_eq!(after.record.close_event_id, history.last().unwrap().event_id);
+    assert_eq!(after.task(), None);
+    assert_eq!(after.volatile.buffered, Vec::new());
+    assert!(matches!(after.next_deadline(), Some((_, deadline::Deadline::Delete))), "{:?}", after.next_deadline());
+}
+
+/// What the store holds is all of the run, and gives it back.
+pub(crate) fn check_stored(kit: &Kit) {
+    let state = &kit.state;
+    let mut all = vec![WorkflowItem::Start, WorkflowItem::Memo, WorkflowItem::SearchAttributes];
+    all.extend(state.activities.keys().copied().map(WorkflowItem::Activity));
+    all.extend(state.volatile.attempts.keys().copied().map(WorkflowItem::Attempt));
+    all.extend(state.timers.keys().copied().map(WorkflowItem::Timer));
+    all.extend(state.volatile.signal_requests.iter().cloned().map(WorkflowItem::SignalRequest));
+    all.extend(state.volatile.buffered.iter().map(|waiting| WorkflowItem::Buffered(waiting.id)));
+    let all: Stored = all.iter().filter_map(|item| Some((item.stored_key(), item.encode(state)?))).collect();
+    assert_eq!(kit.stored, all, "the touched items bring the store up to date");
+    let decoded = items::decode(state.key.clone(), &encode_record(state), all).unwrap();
+    assert_eq!(&decoded, state, "what is stored gives the run back");
+}

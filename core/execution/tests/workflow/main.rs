@@ -1,0 +1,22 @@
+//! The workflow machine, driven from outside through every call. [`kit::Kit`] checks the machine's laws
+//! after each step, so a test only says what is special about it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod activities;
+mod activity_options;
+mod activity_timeouts;
+mod buffering;
+mod cancellation;
+mod chains;
+mod closing;
+mod command_failures;
+mod id_policies;
+mod kit;
+mod random_runs;
+mod reads;
+mod scale;
+mod starts;
+mod sticky;
+mod tasks;
+mod timers;

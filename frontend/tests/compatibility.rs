@@ -1,0 +1,48 @@
+//! Holds `docs/compatibility.md` against the API and the code.
+
+#![allow(clippy::unwrap_used)]
+
+use perdure_frontend::{OPERATOR_UNSERVED, WORKFLOW_UNSERVED};
+
+const DOCUMENT: &str = include_str!("../../docs/compatibility.md");
+
+/// (service, RPC, state, what is missing) of every row.
+fn rows() -> Vec<(String, String, String, String)> {
+    let mut service = String::new();
+    let mut rows = Vec::new();
+    for line in DOCUMENT.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            service = heading.to_owned();
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if let ["", rpc, state, missing, ""] = cells[..]
+            && rpc != "RPC"
+            && !rpc.starts_with("--")
+        {
+            rows.push((service.clone(), rpc.to_owned(), state.to_owned(), missing.to_owned()));
+        }
+    }
+    rows
+}
+
+#[test]
+fn every_rpc_stands_there_once_and_in_order() {
+    let documented: Vec<(String, String)> = rows().into_iter().map(|(service, rpc, _, _)| (service, rpc)).collect();
+    let all: Vec<(String, String)> =
+        perdure_proto::RPCS.iter().map(|(service, rpc)| ((*service).to_owned(), (*rpc).to_owned())).collect();
+    assert_eq!(documented, all);
+}
+
+#[test]
+fn states_are_those_of_the_code() {
+    for (service, rpc, state, missing) in rows() {
+        let unserved = if service == "WorkflowService" { WORKFLOW_UNSERVED } else { OPERATOR_UNSERVED };
+        match state.as_str() {
+            "served" => assert!(missing.is_empty(), "{rpc}: served, and yet {missing:?}"),
+            "in part" => assert!(!missing.is_empty(), "{rpc}: say what is missing"),
+            "not served" => assert!(missing.is_empty(), "{rpc}"),
+            unknown => panic!("{rpc}: {unknown:?} is no state"),
+        }
+        assert_eq!(state == "not served", unserved.contains(&rpc.as_str()), "{rpc}: {state}");
+    }
+}
