@@ -51,7 +51,7 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.map(|response| rewrite(response)))
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.map(rewrite))
     }
 }
 

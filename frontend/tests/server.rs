@@ -1,6 +1,6 @@
 //! The server around the handlers: health, reflection, admission, versions, sizes, clients that go away.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! A frontend on a real socket, with fakes behind it.
 
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, dead_code, unreachable_pub)]
 
 use std::{
     net::SocketAddr,
