@@ -3,6 +3,9 @@
 --
 -- Rows of a run hang on a number given in order of birth. Runs that are active together then share
 -- pages, and a commit dirties few of them whatever the ids look like.
+--
+-- Tables that are written many rows at a time have no constraints on their columns of values: a statement
+-- that may fail half-way makes SQLite copy every page before it touches it.
 
 CREATE TABLE schema_version (
     version    INTEGER PRIMARY KEY,
@@ -27,36 +30,36 @@ CREATE TABLE shard (
 CREATE TABLE execution (
     run     INTEGER PRIMARY KEY,
     key     BLOB    NOT NULL UNIQUE,
-    version INTEGER NOT NULL,
-    record  BLOB    NOT NULL
+    version INTEGER,
+    record  BLOB
 );
 
 CREATE TABLE current_run (
     business BLOB PRIMARY KEY,
-    run_id   BLOB NOT NULL
+    run_id   BLOB
 ) WITHOUT ROWID;
 
 CREATE TABLE item (
     run   INTEGER NOT NULL,
     kind  INTEGER NOT NULL,
     name  TEXT    NOT NULL,
-    value BLOB    NOT NULL,
+    value BLOB,
     PRIMARY KEY (run, kind, name)
 ) WITHOUT ROWID;
 
 CREATE TABLE history (
     run      INTEGER NOT NULL,
     first_id INTEGER NOT NULL,
-    last_id  INTEGER NOT NULL,
-    events   BLOB    NOT NULL,
+    last_id  INTEGER,
+    events   BLOB,
     PRIMARY KEY (run, first_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE immediate (
     shard    INTEGER NOT NULL,
     first_id INTEGER NOT NULL,
-    last_id  INTEGER NOT NULL,
-    tasks    BLOB    NOT NULL,
+    last_id  INTEGER,
+    tasks    BLOB,
     PRIMARY KEY (shard, first_id)
 ) WITHOUT ROWID;
 
@@ -64,7 +67,7 @@ CREATE TABLE timer (
     shard   INTEGER NOT NULL,
     fire_at INTEGER NOT NULL,
     id      INTEGER NOT NULL,
-    task    BLOB    NOT NULL,
+    task    BLOB,
     PRIMARY KEY (shard, fire_at, id)
 ) WITHOUT ROWID;
 
@@ -73,14 +76,14 @@ CREATE TABLE queue (
     key      BLOB    NOT NULL UNIQUE,
     range_id INTEGER NOT NULL,
     ack_id   INTEGER NOT NULL,
-    record   BLOB    NOT NULL
+    record   BLOB
 );
 
 CREATE TABLE backlog (
     queue      INTEGER NOT NULL,
     id         INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    task       BLOB    NOT NULL,
+    expires_at INTEGER,
+    task       BLOB,
     PRIMARY KEY (queue, id)
 ) WITHOUT ROWID;
 

@@ -92,7 +92,11 @@ impl Matching {
 
     /// Partitions in memory; some may just have left it.
     pub fn queue_count(&self) -> usize {
-        self.0.segments.iter().map(|segment| locked(segment).iter().filter(|(_, queue)| !queue.has_ended()).count()).sum()
+        self.0
+            .segments
+            .iter()
+            .map(|segment| locked(segment).iter().filter(|(_, queue)| !queue.has_ended()).count())
+            .sum()
     }
 }
 
@@ -136,6 +140,7 @@ impl Inner {
             | MatchingCall::OfferTask(_)
             | MatchingCall::Query(_)
             | MatchingCall::AnswerQuery(_)
+            | MatchingCall::WorkerGone(_)
             | MatchingCall::Describe(_) => write,
         };
         if count <= 1 {

@@ -60,6 +60,13 @@ pub struct DescribeQueue {
     pub request: ws::DescribeTaskQueueRequest,
 }
 
+/// Word that the worker behind a sticky queue has gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerGone {
+    /// The worker's queue.
+    pub queue: QueueName,
+}
+
 /// A worker's answer to a direct query. `query_id` and queue come from its token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnswerQuery {
@@ -118,6 +125,8 @@ matching_calls! {
     PollActivityTask(Poll<ws::PollActivityTaskQueueRequest>) -> Box<ws::PollActivityTaskQueueResponse>;
     /// A worker answers a direct query.
     AnswerQuery(Box<AnswerQuery>) -> ws::RespondQueryTaskCompletedResponse;
+    /// The worker behind a sticky queue has gone: the queue leaves memory, and what waited there goes elsewhere.
+    WorkerGone(WorkerGone) -> ();
     /// Tells about the queue.
     Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
 }
@@ -156,7 +165,10 @@ impl MatchingClient {
             | MatchingCall::Query(_)
             | MatchingCall::PollWorkflowTask(_)
             | MatchingCall::PollActivityTask(_) => queue.kind == QueueKind::Normal && queue.partition == 0,
-            MatchingCall::OfferTask(_) | MatchingCall::AnswerQuery(_) | MatchingCall::Describe(_) => false,
+            MatchingCall::OfferTask(_)
+            | MatchingCall::AnswerQuery(_)
+            | MatchingCall::WorkerGone(_)
+            | MatchingCall::Describe(_) => false,
         };
         match if spreads { self.directory.partition_for(queue, &call) } else { 0 } {
             0 => self.send_to_partition(queue, call),
@@ -177,7 +189,13 @@ impl MatchingClient {
     }
 
     /// Sends a request and waits for its answer.
-    pub async fn ask<Q, R>(&self, queue: &QueueName, caller: Caller, request: Q, permit: Option<Permit>) -> ServiceResult<R>
+    pub async fn ask<Q, R>(
+        &self,
+        queue: &QueueName,
+        caller: Caller,
+        request: Q,
+        permit: Option<Permit>,
+    ) -> ServiceResult<R>
     where
         R: Send + 'static,
         MatchingCall: From<Ask<Q, R>>,

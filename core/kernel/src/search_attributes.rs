@@ -90,6 +90,16 @@ pub fn validate(attributes: &SearchAttributes, namespace: &Namespace) -> Service
     Ok(())
 }
 
+/// Writes each attribute's type into its payload, where it is missing: readers without the namespace's
+/// map go by it.
+pub fn add_types(attributes: &mut SearchAttributes, namespace: &Namespace) {
+    for (name, payload) in &mut attributes.indexed_fields {
+        if let Some(kind) = settable_type(name, namespace) {
+            payload.metadata.entry("type".to_owned()).or_insert_with(|| type_name(kind).as_bytes().into());
+        }
+    }
+}
+
 /// A type's name as SDKs write it into payload metadata.
 pub fn type_name(kind: IndexedValueType) -> &'static str {
     match kind {

@@ -293,8 +293,7 @@ impl QueueMachine {
         self.backlog.read_failures = 0;
         for StoredTask { id, task } in tasks {
             let level = level_of(&task);
-            let entry =
-                Entry { task, source: Source::Backlog { id }, request: None, failures: 0, since: now };
+            let entry = Entry { task, source: Source::Backlog { id }, request: None, failures: 0, since: now };
             let entry = self.backlog.load(id, entry);
             self.backlog.unread[level] = self.backlog.unread[level].saturating_sub(1);
             self.tasks.insert(entry);
@@ -352,7 +351,8 @@ impl QueueMachine {
             Lease::Retry(at) => Some(at),
             Lease::None | Lease::Acquiring => None,
             Lease::Held { .. } => {
-                let spill = self.tasks.oldest_arrival().filter(|_| self.backlog.append.is_none() && !self.backlog.reading);
+                let spill =
+                    self.tasks.oldest_arrival().filter(|_| self.backlog.append.is_none() && !self.backlog.reading);
                 let delete = self.backlog.finished_since.filter(|_| self.backlog.acking.is_none());
                 [
                     spill.map(|(_, at)| at),

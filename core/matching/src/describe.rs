@@ -23,7 +23,9 @@ impl QueueMachine {
     pub fn describe(&self, now: Timestamp) -> Description {
         let limited = !self.limiter.is_ready(now) && self.tasks.loaded() + self.tasks.fresh() > 0;
         let stats = std::array::from_fn(|level| {
-            let waiting = self.tasks.level_len(level) as u64 + self.backlog.unread_of(level);
+            let elsewhere = self.aside.values().chain(self.forwards.tasks());
+            let elsewhere = elsewhere.filter(|entry| entry.level() == level && !entry.is_guest()).count();
+            let waiting = (self.tasks.own_of(level) + elsewhere) as u64 + self.backlog.unread_of(level);
             let age = self.tasks.level_oldest(level).map(|created| now.since(created));
             TaskQueueStats {
                 approximate_backlog_count: i64::try_from(waiting).unwrap_or(i64::MAX),

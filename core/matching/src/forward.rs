@@ -30,6 +30,11 @@ impl Forwards {
         std::mem::take(&mut self.tasks)
     }
 
+    /// Tasks that wait at the parent.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Entry> {
+        self.tasks.values()
+    }
+
     pub(crate) fn poll_gone(&mut self, poll: PollId) {
         self.polls.remove(&poll);
     }

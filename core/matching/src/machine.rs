@@ -215,7 +215,7 @@ impl QueueMachine {
     /// Tasks that wait for a poller, stored ones included; those left by an earlier owner count once they
     /// are read.
     pub fn backlog_count(&self) -> i64 {
-        let count = self.backlog.count() + self.tasks.fresh() as u64;
+        let count = self.backlog.count() + self.tasks.own_fresh() as u64;
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 

@@ -55,6 +55,14 @@ impl Entry {
         level_of(&self.task)
     }
 
+    /// Whether a child partition answers for it.
+    pub(crate) fn is_guest(&self) -> bool {
+        match self.source {
+            Source::FromChild { .. } => true,
+            Source::Added { .. } | Source::Sticky { .. } | Source::Backlog { .. } => false,
+        }
+    }
+
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.task.expires_at != 0 && self.task.expires_at <= now.as_nanos()
     }
@@ -80,6 +88,8 @@ pub(crate) struct Tasks {
     levels: [Level; LEVELS],
     loaded: usize,
     fresh: usize,
+    /// `FromChild` tasks by level: their own partition counts them.
+    guests: [usize; LEVELS],
     /// `Added` tasks by age: when each goes to the backlog, and its level.
     arrivals: BTreeMap<u64, (Timestamp, usize)>,
     /// When `FromChild` and `Sticky` tasks leave.
@@ -114,6 +124,7 @@ impl Tasks {
                 order
             }
         };
+        self.guests[index] += usize::from(entry.is_guest());
         level.fresh.insert(order, entry);
         self.fresh += 1;
     }
@@ -147,6 +158,7 @@ impl Tasks {
             Place::Fresh(level, order) => {
                 let entry = self.levels[level].fresh.remove(&order)?;
                 self.fresh -= 1;
+                self.guests[level] -= usize::from(entry.is_guest());
                 match entry.source {
                     Source::Added { order, .. } => {
                         self.arrivals.remove(&order);
@@ -184,6 +196,7 @@ impl Tasks {
         self.arrivals.clear();
         self.ends.clear();
         self.fresh = 0;
+        self.guests = [0; LEVELS];
         self.levels.iter_mut().flat_map(|level| std::mem::take(&mut level.fresh).into_values()).collect()
     }
 
@@ -203,9 +216,14 @@ impl Tasks {
         self.arrivals.len()
     }
 
-    /// Loaded and fresh tasks of a level.
-    pub(crate) fn level_len(&self, level: usize) -> usize {
-        self.levels[level].backlog.len() + self.levels[level].fresh.len()
+    /// Fresh tasks that are this partition's own.
+    pub(crate) fn own_fresh(&self) -> usize {
+        self.fresh - self.guests.iter().sum::<usize>()
+    }
+
+    /// Loaded and fresh tasks of a level that are this partition's own.
+    pub(crate) fn own_of(&self, level: usize) -> usize {
+        self.levels[level].backlog.len() + self.levels[level].fresh.len() - self.guests[level]
     }
 
     /// Creation time of a level's oldest task; `None` when there is none.

@@ -5,7 +5,10 @@ use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, TaskQueueType},
     workflowservice as ws,
 };
-use perdure_rpc::{QueueKind, QueueName, TaskType, matching::DescribeQueue};
+use perdure_rpc::{
+    QueueKind, QueueName, TaskType,
+    matching::{DescribeQueue, WorkerGone},
+};
 
 use crate::{
     call::{Call, Shared},
@@ -58,11 +61,16 @@ fn queue_of(call: &Call<()>, request: &mut ws::DescribeTaskQueueRequest) -> Serv
     Ok(QueueName { namespace_id: call.namespace_id().clone(), name: name.into(), task_type, kind, partition })
 }
 
-/// A worker says goodbye. Its sticky queue goes to rest by itself once nobody polls it.
+/// A worker says goodbye: workflows in its cache go to other workers at once.
 pub(super) async fn shutdown_worker(
-    _shared: &Shared,
-    _call: Call<()>,
-    _request: ws::ShutdownWorkerRequest,
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::ShutdownWorkerRequest,
 ) -> ServiceResult<ws::ShutdownWorkerResponse> {
+    if !request.sticky_task_queue.is_empty() {
+        let queue = QueueName::sticky(call.namespace_id(), &request.sticky_task_queue);
+        let gone = WorkerGone { queue: queue.clone() };
+        shared.matching.ask(&queue, call.caller, gone, call.permit).await?;
+    }
     Ok(ws::ShutdownWorkerResponse {})
 }

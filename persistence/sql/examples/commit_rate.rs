@@ -1,7 +1,7 @@
 //! How many workflows a second the store alone can take.
 //!
 //! ```text
-//! cargo run --profile quick -p perdure-persistence-sql --example commit_rate -- [workflows] [directory]
+//! cargo run --profile quick -p perdure-persistence-sql --example commit_rate -- [workflows] [directory] [pragma=value]..
 //! ```
 //!
 //! A workflow is five writes, as one with a single activity makes: started, workflow task, activity
@@ -22,7 +22,9 @@ use perdure_kernel::{ExecutionKey, NamespaceId, Random, ShardId, Timestamp, rand
 use perdure_persistence::{
     SharedStore,
     memory::MemoryStore,
-    shard::{CurrentRunWrite, ExecutionOp, ExecutionWrite, HistoryBatch, ImmediateBatch, ItemKey, ShardCommit, TimerRow},
+    shard::{
+        CurrentRunWrite, ExecutionOp, ExecutionWrite, HistoryBatch, ImmediateBatch, ItemKey, ShardCommit, TimerRow,
+    },
 };
 use perdure_persistence_sql::{SqliteOptions, SqliteStore, SqliteSynchronous};
 
@@ -81,7 +83,10 @@ async fn drive(store: SharedStore, shard: ShardId, workflows: usize) -> Result<V
     loop {
         while active.len() < ACTIVE && started < workflows {
             let workflow_id = format!("order-{:016x}", random.next_u64());
-            active.push_back(Workflow { key: ExecutionKey::workflow(&namespace, &workflow_id, &random.uuid()), written: 0 });
+            active.push_back(Workflow {
+                key: ExecutionKey::workflow(&namespace, &workflow_id, &random.uuid()),
+                written: 0,
+            });
             started += 1;
         }
         let mut batch: Vec<Workflow> = active.drain(..active.len().min(EXECUTIONS_PER_COMMIT)).collect();
@@ -165,7 +170,12 @@ async fn main() -> Result<(), Failure> {
     let workflows = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
     let directory = arguments.next().map_or_else(env::temp_dir, PathBuf::from);
     let directory = tempfile::tempdir_in(directory)?;
-    let file = |name: &str| SqliteOptions::file(directory.path().join(name));
+    let pragmas: Vec<(String, String)> = arguments
+        .map(|text| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .collect::<Option<_>>()
+        .ok_or("a pragma is written name=value")?;
+    let file =
+        |name: &str| SqliteOptions { pragmas: pragmas.clone(), ..SqliteOptions::file(directory.path().join(name)) };
 
     let full = SqliteStore::open(file("full.db")).await?;
     measure("sqlite file, full", Arc::new(full), workflows).await?;

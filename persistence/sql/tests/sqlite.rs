@@ -30,7 +30,11 @@ fn commit(range_id: i64, n: u32, expected: Option<i64>, bytes: usize) -> ShardCo
         record: Bytes::from(vec![7; bytes]),
         items_put: Vec::new(),
         items_deleted: Vec::new(),
-        history: vec![HistoryBatch { first_event_id: version, last_event_id: version, events: Bytes::from_static(b"e") }],
+        history: vec![HistoryBatch {
+            first_event_id: version,
+            last_event_id: version,
+            events: Bytes::from_static(b"e"),
+        }],
     };
     let current = expected.is_none().then(|| CurrentRunWrite { expected: None, run_id: Some("run".into()) });
     ShardCommit { executions: vec![ExecutionWrite { key: key(n), op, current }], ..ShardCommit::new(SHARD, range_id) }
@@ -152,9 +156,11 @@ async fn pragmas_are_set_and_bad_ones_refused() {
         pragmas: vec![(name.to_owned(), value.to_owned())],
         ..SqliteOptions::file(&path)
     };
-    let store = SqliteStore::open(with("page_size", "8192")).await.unwrap();
-    store.close().await;
-    // Page size has no effect on a file that was in use before; that it is taken is enough.
+    SqliteStore::open(with("page_size", "16384")).await.unwrap().close().await;
+    let mut conn = raw(&path).await;
+    let page_size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    assert_eq!(page_size, 16384);
     SqliteStore::open(with("journal_mode", "delete")).await.unwrap().close().await;
     for (name, value) in [("x; DROP TABLE shard", "1"), ("cache_size", "1; DELETE FROM shard"), ("cache_size", "")] {
         let error = SqliteStore::open(with(name, value)).await.unwrap_err();
@@ -167,10 +173,7 @@ async fn pragmas_are_set_and_bad_ones_refused() {
 async fn a_full_disk_makes_writes_unavailable_and_nothing_else() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("perdure.db");
-    let limited = SqliteOptions {
-        pragmas: vec![("max_page_count".into(), "60".into())],
-        ..SqliteOptions::file(&path)
-    };
+    let limited = SqliteOptions { pragmas: vec![("max_page_count".into(), "60".into())], ..SqliteOptions::file(&path) };
     let store = SqliteStore::open(limited).await.unwrap();
     store.acquire_shard(SHARD, "a").await.unwrap();
     store.commit(commit(1, 1, None, 100)).await.unwrap();

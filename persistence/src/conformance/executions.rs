@@ -225,10 +225,7 @@ pub async fn large_and_empty_values_are_kept(store: SharedStore) {
         store.commit(commit(range_id, vec![write])).await.unwrap();
         let held = load(&store, &key(run)).await.unwrap();
         assert!(held.record == value && held.items[0].1 == value, "run {run}");
-        let batches = store
-            .read_history(SHARD, &key(run), 1, 1, Direction::Forward, ALL)
-            .await
-            .unwrap();
+        let batches = store.read_history(SHARD, &key(run), 1, 1, Direction::Forward, ALL).await.unwrap();
         assert!(batches[0].events == value, "run {run}");
     }
 }

@@ -37,11 +37,8 @@ pub async fn rows_are_read_ascending_from_an_id(store: SharedStore) {
 /// A row with an unfinished task stays whole.
 pub async fn the_ack_removes_finished_rows_only(store: SharedStore) {
     write_three(&store).await;
-    let with_ack = |ack, batch| ShardCommit {
-        immediate_ack: Some(ack),
-        immediate: batch,
-        ..ShardCommit::new(SHARD, 1)
-    };
+    let with_ack =
+        |ack, batch| ShardCommit { immediate_ack: Some(ack), immediate: batch, ..ShardCommit::new(SHARD, 1) };
     for (ack, batch, expected) in [
         (4, None, vec![row(1, 4), row(5, 5), row(8, 20)]),
         (5, None, vec![row(5, 5), row(8, 20)]),

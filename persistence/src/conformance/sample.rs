@@ -163,5 +163,9 @@ pub(super) fn queue(name: &str, task_type: i32) -> QueueKey {
 }
 
 pub(super) fn task(id: i64) -> BacklogTask {
-    BacklogTask { id, expires_at: perdure_kernel::Timestamp::from_nanos(id * 7), task: Bytes::from(format!("task {id}")) }
+    BacklogTask {
+        id,
+        expires_at: perdure_kernel::Timestamp::from_nanos(id * 7),
+        task: Bytes::from(format!("task {id}")),
+    }
 }

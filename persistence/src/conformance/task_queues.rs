@@ -153,7 +153,8 @@ pub async fn parallel_writers_of_queues_and_shards_all_succeed(store: SharedStor
             let key = queue(&format!("queue {writer}"), 1);
             queues.acquire_queue(&key).await.unwrap();
             for round in 1..=ROUNDS {
-                let (append, ack) = (queues.append_tasks(&key, 1, vec![task(round)]), queues.ack_tasks(&key, 1, round - 5));
+                let (append, ack) =
+                    (queues.append_tasks(&key, 1, vec![task(round)]), queues.ack_tasks(&key, 1, round - 5));
                 let (append, ack) = tokio::join!(append, ack);
                 append.unwrap();
                 ack.unwrap();

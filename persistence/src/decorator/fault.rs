@@ -167,11 +167,12 @@ impl Drawing {
         let mut upper = 0.0;
         let mut thresholds = Vec::with_capacity(config.errors.len());
         for (name, probability) in &config.errors {
-            let fault = FAULTS.iter().find(|fault| fault.name == name).ok_or_else(|| FaultConfigError::UnknownError {
-                name: name.clone(),
-                method: method.to_owned(),
-                known: FAULTS.map(|fault| fault.name).join(", "),
-            })?;
+            let fault =
+                FAULTS.iter().find(|fault| fault.name == name).ok_or_else(|| FaultConfigError::UnknownError {
+                    name: name.clone(),
+                    method: method.to_owned(),
+                    known: FAULTS.map(|fault| fault.name).join(", "),
+                })?;
             upper += probability;
             thresholds.push((upper, *fault));
         }

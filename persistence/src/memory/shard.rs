@@ -45,8 +45,7 @@ struct Run {
     run_id: Arc<str>,
     version: i64,
     record: Bytes,
-    /// `None` when empty, as it is for every finished run.
-    items: Option<Box<BTreeMap<ItemKey, Bytes>>>,
+    items: BTreeMap<ItemKey, Bytes>,
     /// Ascending.
     history: Vec<HistoryBatch>,
 }
@@ -67,16 +66,13 @@ impl Business {
 
 impl Run {
     fn put_items(&mut self, put: Vec<(ItemKey, Bytes)>, deleted: &[ItemKey]) {
-        if put.is_empty() && self.items.is_none() {
-            return;
-        }
-        let items = self.items.get_or_insert_default();
         for key in deleted {
-            items.remove(key);
+            self.items.remove(key);
         }
-        items.extend(put);
-        if items.is_empty() {
-            self.items = None;
+        self.items.extend(put);
+        if self.items.is_empty() {
+            // An emptied map keeps its node; a finished run has no use for it.
+            self.items = BTreeMap::new();
         }
     }
 
@@ -112,9 +108,10 @@ impl Shard {
             self.check_version(write)?;
             if let Some(current) = &write.current {
                 let business = &write.key.business;
-                let held = moved.get(business).copied().unwrap_or_else(|| {
-                    self.businesses.get(business).and_then(|business| business.current.as_deref())
-                });
+                let held = moved
+                    .get(business)
+                    .copied()
+                    .unwrap_or_else(|| self.businesses.get(business).and_then(|business| business.current.as_deref()));
                 if held != current.expected.as_deref() {
                     return Err(conflict(format!(
                         "current run of {} is {held:?}, the write expected {:?}",
@@ -173,8 +170,13 @@ impl Shard {
                 let at = match business.position(&key.run_id) {
                     Ok(at) => at,
                     Err(at) => {
-                        let run =
-                            Run { run_id: key.run_id, version, record: Bytes::new(), items: None, history: Vec::new() };
+                        let run = Run {
+                            run_id: key.run_id,
+                            version,
+                            record: Bytes::new(),
+                            items: BTreeMap::new(),
+                            history: Vec::new(),
+                        };
                         business.runs.reserve_exact(1);
                         business.runs.insert(at, run);
                         at
@@ -208,9 +210,7 @@ impl Shard {
             .businesses
             .range((start, Bound::Unbounded))
             .flat_map(|(business, held)| {
-                held.runs
-                    .iter()
-                    .map(|run| ExecutionKey { business: business.clone(), run_id: run.run_id.clone() })
+                held.runs.iter().map(|run| ExecutionKey { business: business.clone(), run_id: run.run_id.clone() })
             })
             .skip_while(|key| from.is_some_and(|from| key < from));
         ExecutionPage { keys: keys.by_ref().take(limit).collect(), next: keys.next() }
@@ -222,7 +222,12 @@ fn conflict(message: String) -> StoreError {
 }
 
 impl MemoryStore {
-    fn shard<T: Default>(&self, operation: Operation, shard: ShardId, read: impl FnOnce(&Shard) -> T) -> StoreResult<T> {
+    fn shard<T: Default>(
+        &self,
+        operation: Operation,
+        shard: ShardId,
+        read: impl FnOnce(&Shard) -> T,
+    ) -> StoreResult<T> {
         self.check_open(operation)?;
         Ok(find(&self.shards, &shard).map(|shard| read(&lock(&shard))).unwrap_or_default())
     }
@@ -235,11 +240,7 @@ impl ShardStore for MemoryStore {
         let shard = find_or_make(&self.shards, &shard);
         let mut shard = lock(&shard);
         shard.range_id += 1;
-        Ok(ShardLease {
-            range_id: shard.range_id,
-            immediate_ack: shard.immediate_ack,
-            timer_ack: shard.timer_ack,
-        })
+        Ok(ShardLease { range_id: shard.range_id, immediate_ack: shard.immediate_ack, timer_ack: shard.timer_ack })
     }
 
     async fn commit(&self, commit: ShardCommit) -> StoreResult<()> {
@@ -259,7 +260,7 @@ impl ShardStore for MemoryStore {
             shard.run(key).map(|run| StoredExecution {
                 version: run.version,
                 record: run.record.clone(),
-                items: run.items.iter().flat_map(|items| items.iter()).map(|(k, v)| (k.clone(), v.clone())).collect(),
+                items: run.items.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             })
         })
     }

@@ -60,11 +60,7 @@ impl TaskQueueStore for MemoryStore {
                 continue;
             }
             queue.range_id += 1;
-            return Ok(QueueLease {
-                range_id: queue.range_id,
-                ack_id: queue.ack_id,
-                record: queue.record.clone(),
-            });
+            return Ok(QueueLease { range_id: queue.range_id, ack_id: queue.ack_id, record: queue.record.clone() });
         }
     }
 

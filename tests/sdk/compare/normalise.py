@@ -67,7 +67,7 @@ class Normaliser:
                 return self.payload(value)
             return {
                 self.text(key): self.field(key, item)
-                for key, item in value.items()
+                for key, item in sorted(value.items())
                 if key not in DROPPED
             }
         if isinstance(value, (list, tuple)):

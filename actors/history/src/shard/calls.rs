@@ -23,6 +23,7 @@ use super::{
     Shard,
     commit::AfterCommit,
     holder::Holder,
+    work::Found,
     poll_response::{Needs, TaskAnswer, activity_answer},
     reads::not_found,
 };
@@ -39,20 +40,23 @@ impl Shard {
         &mut self,
         key: &BusinessKey,
         holder: &mut Holder,
-        found: Option<usize>,
+        found: Found,
         call: HistoryCall,
         ctx: &mut Ctx<Self>,
     ) {
         // Calls that find a run or make one.
         let call = match call {
-            HistoryCall::StartWorkflow(ask) => return self.start_workflow(key, holder, found, ask, ctx),
-            HistoryCall::SignalWithStart(ask) => return self.signal_with_start(key, holder, found, ask, ctx),
+            HistoryCall::StartWorkflow(ask) => return self.start_workflow(key, holder, found.ok(), ask, ctx),
+            HistoryCall::SignalWithStart(ask) => return self.signal_with_start(key, holder, found.ok(), ask, ctx),
             HistoryCall::ReadHistory(ask) => return self.read_history(key, holder, found, ask, ctx),
             HistoryCall::ReadHistoryReverse(ask) => return self.read_history_reverse(key, holder, found, ask, ctx),
             HistoryCall::Query(ask) => return self.query(key, holder, found, ask, ctx),
             other => other,
         };
-        let Some(index) = found else { return call.refuse(not_found(key)) };
+        let index = match found {
+            Ok(index) => index,
+            Err(selector) => return call.refuse(not_found(key, &selector)),
+        };
         let target = Target { key, holder, index };
         match call {
             HistoryCall::Signal(ask) => self.change(

@@ -21,7 +21,7 @@ use super::{
     message::{QueryReturned, ShardMsg},
     reads::not_found,
     run::Run,
-    work::Job,
+    work::{Found, Job},
 };
 
 /// A question to a workflow.
@@ -40,11 +40,14 @@ impl Shard {
         &mut self,
         key: &BusinessKey,
         holder: &mut Holder,
-        found: Option<usize>,
+        found: Found,
         ask: QueryAsk,
         ctx: &mut Ctx<Self>,
     ) {
-        let Some(index) = found else { return ask.refuse(not_found(key)) };
+        let index = match found {
+            Ok(index) => index,
+            Err(selector) => return ask.refuse(not_found(key, &selector)),
+        };
         let run = &mut holder.runs[index];
         run.queries.retain(|query| !query.ask.reply.is_closed());
         match path(&run.state, ask.request.query_reject_condition(), ask.caller.deadline) {

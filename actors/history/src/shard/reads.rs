@@ -14,7 +14,15 @@ use perdure_rpc::{Ask, history::WithToken};
 use perdure_runtime::Ctx;
 use prost::Message;
 
-use super::{Shard, events::read_stored, holder::Holder, load::unreadable, message::ShardMsg, run::Run};
+use super::{
+    Shard,
+    events::read_stored,
+    holder::Holder,
+    load::unreadable,
+    message::ShardMsg,
+    run::Run,
+    work::{Found, Selector},
+};
 
 /// A question for a page of history.
 pub(super) type HistoryAsk =
@@ -42,11 +50,14 @@ impl Shard {
         &mut self,
         key: &BusinessKey,
         holder: &mut Holder,
-        found: Option<usize>,
+        found: Found,
         ask: HistoryAsk,
         ctx: &mut Ctx<Self>,
     ) {
-        let Some(index) = found else { return ask.refuse(not_found(key)) };
+        let index = match found {
+            Ok(index) => index,
+            Err(selector) => return ask.refuse(not_found(key, &selector)),
+        };
         let run = &holder.runs[index];
         if must_wait(run, &ask) {
             let now = ctx.now();
@@ -77,11 +88,14 @@ impl Shard {
         &mut self,
         key: &BusinessKey,
         holder: &mut Holder,
-        found: Option<usize>,
+        found: Found,
         ask: ReverseAsk,
         ctx: &mut Ctx<Self>,
     ) {
-        let Some(index) = found else { return ask.refuse(not_found(key)) };
+        let index = match found {
+            Ok(index) => index,
+            Err(selector) => return ask.refuse(not_found(key, &selector)),
+        };
         let run = &holder.runs[index];
         let token = ask.request.token.clone();
         let last = token.map_or(run.durable_end() - 1, |token| token.next_event_id).min(run.durable_end() - 1);
@@ -211,6 +225,11 @@ pub(super) fn encode(token: impl Message) -> Bytes {
 }
 
 /// The refusal of calls about executions that do not exist.
-pub(super) fn not_found(key: &BusinessKey) -> ServiceError {
-    ServiceError::not_found(format!("workflow not found for ID: {}", key.business_id))
+pub(super) fn not_found(key: &BusinessKey, selector: &Selector) -> ServiceError {
+    let (workflow_id, run_id) = (&key.business_id, selector.run_id());
+    ServiceError::not_found(if run_id.is_empty() {
+        format!("workflow not found for ID: {workflow_id}")
+    } else {
+        format!("workflow execution not found for workflow ID {workflow_id:?} and run ID {run_id:?}")
+    })
 }

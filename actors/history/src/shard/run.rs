@@ -16,7 +16,7 @@ use prost::Message;
 use super::queries::BufferedQuery;
 
 /// Bytes a run is taken to need beside its events.
-const RUN_BYTES: usize = 2048;
+const RUN_BYTES: usize = 4096;
 
 /// A run in memory: its state, what of it the store does not have yet, and who waits for it.
 pub(super) struct Run {
@@ -89,8 +89,8 @@ pub(super) struct EventTail {
 /// Bytes of events kept per run; older ones are read from the store.
 const TAIL_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes an event is taken to need beside its encoded size.
-const EVENT_BYTES: usize = 512;
+/// Bytes an event is taken to need beside its encoded size: one value holds the largest kind there is.
+const EVENT_BYTES: usize = size_of::<HistoryEvent>();
 
 impl EventTail {
     fn starting_at(first_id: i64) -> Self {

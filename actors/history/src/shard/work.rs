@@ -35,10 +35,21 @@ pub(super) enum Selector {
 }
 
 impl Selector {
+    /// The run's id as the request gave it; empty for the current one.
+    pub(super) fn run_id(&self) -> &str {
+        match self {
+            Self::Current => "",
+            Self::Run(run_id) => run_id,
+        }
+    }
+
     fn of(run_id: &str) -> Self {
         if run_id.is_empty() { Self::Current } else { Self::Run(run_id.into()) }
     }
 }
+
+/// Position of the run that was asked for in its holder, or which one there is not.
+pub(super) type Found = Result<usize, Selector>;
 
 /// Where a run is.
 enum Place {
@@ -159,7 +170,7 @@ impl Shard {
         };
         holder.missing = None;
         match job {
-            Job::Call(call) => self.handle_call(key, holder, found, call, ctx),
+            Job::Call(call) => self.handle_call(key, holder, found.ok_or(selector), call, ctx),
             Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
         }
     }

@@ -11,10 +11,7 @@ fn overloaded(cause: ResourceExhaustedCause, message: &'static str) -> ServiceEr
 }
 
 fn sticky_worker_unavailable() -> ServiceError {
-    ServiceError::new(
-        ErrorKind::StickyWorkerUnavailable,
-        "sticky worker unavailable, please use original task queue.",
-    )
+    ServiceError::new(ErrorKind::StickyWorkerUnavailable, "sticky worker unavailable, please use original task queue.")
 }
 
 fn stopping() -> ServiceError {
@@ -46,10 +43,9 @@ impl TaskQueue {
         let Some(reply) = self.adds.remove(&ask) else { return };
         reply.send(Err(match refusal {
             AddRefusal::StickyWorkerUnavailable => sticky_worker_unavailable(),
-            AddRefusal::Overloaded => overloaded(
-                ResourceExhaustedCause::SystemOverloaded,
-                "Too many outstanding appends to the task queue",
-            ),
+            AddRefusal::Overloaded => {
+                overloaded(ResourceExhaustedCause::SystemOverloaded, "Too many outstanding appends to the task queue")
+            }
             AddRefusal::NotStored => {
                 ServiceError::unavailable("the task could not be written to the task queue; try again")
             }
@@ -65,13 +61,12 @@ impl TaskQueue {
         let Some(ask) = self.queries.remove(&query) else { return };
         ask.refuse(match refusal {
             QueryRefusal::StickyWorkerUnavailable => sticky_worker_unavailable(),
-            QueryRefusal::NoPoller => ServiceError::failed_precondition(
-                "no poller seen for task queue recently, worker may be down",
-            ),
-            QueryRefusal::DeadlineExceeded => ServiceError::new(
-                ErrorKind::DeadlineExceeded,
-                "query timed out before a worker could process it",
-            ),
+            QueryRefusal::NoPoller => {
+                ServiceError::failed_precondition("no poller seen for task queue recently, worker may be down")
+            }
+            QueryRefusal::DeadlineExceeded => {
+                ServiceError::new(ErrorKind::DeadlineExceeded, "query timed out before a worker could process it")
+            }
             QueryRefusal::Overloaded => {
                 overloaded(ResourceExhaustedCause::ConcurrentLimit, "too many queries wait on the task queue")
             }

@@ -63,7 +63,11 @@ impl TaskQueue {
 
     // The status is deprecated in the API, but what older clients ask for.
     #[allow(deprecated)]
-    fn own_description(&self, request: &ws::DescribeTaskQueueRequest, ctx: &Ctx<Self>) -> ws::DescribeTaskQueueResponse {
+    fn own_description(
+        &self,
+        request: &ws::DescribeTaskQueueRequest,
+        ctx: &Ctx<Self>,
+    ) -> ws::DescribeTaskQueueResponse {
         let description = self.machine.describe(ctx.now());
         let mut response = ws::DescribeTaskQueueResponse { pollers: description.pollers, ..Default::default() };
         if request.report_stats {

@@ -94,13 +94,7 @@ impl TaskQueue {
         self.feed(Input::PollForwarded { poll, outcome }, ctx);
     }
 
-    pub(super) fn forward_task(
-        &mut self,
-        forward: ForwardId,
-        task: &QueuedTask,
-        until: Timestamp,
-        ctx: &mut Ctx<Self>,
-    ) {
+    pub(super) fn forward_task(&mut self, forward: ForwardId, task: &QueuedTask, until: Timestamp, ctx: &Ctx<Self>) {
         let (Some(parent), Some(caller)) = (self.name.parent(), &self.caller) else {
             // Nobody has called yet: whoever does brings the namespace along.
             return self.inputs.push_back(Input::TaskForwarded { forward, outcome: Forwarded::Failed });
@@ -127,7 +121,7 @@ impl TaskQueue {
         self.feed(Input::TaskForwarded { forward, outcome }, ctx);
     }
 
-    pub(super) fn forward_query(&mut self, query: QueryId, ctx: &mut Ctx<Self>) {
+    pub(super) fn forward_query(&mut self, query: QueryId, ctx: &Ctx<Self>) {
         let (Some(parent), Some(ask)) = (self.name.parent(), self.queries.remove(&query)) else {
             return self.inputs.push_back(Input::QueryAnswered { query });
         };

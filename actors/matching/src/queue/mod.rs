@@ -225,6 +225,11 @@ impl TaskQueue {
             MatchingCall::PollWorkflowTask(ask) => self.poll(PollAsk::Workflow(ask), now, ctx),
             MatchingCall::PollActivityTask(ask) => self.poll(PollAsk::Activity(ask), now, ctx),
             MatchingCall::AnswerQuery(ask) => self.answer_query(*ask.request, ask.reply, ctx),
+            MatchingCall::WorkerGone(ask) => {
+                ask.reply.send(Ok(()));
+                // Whoever asks next finds a fresh queue that nobody polls.
+                ctx.myself().drain();
+            }
             MatchingCall::Describe(ask) => self.describe(ask, ctx),
         }
     }

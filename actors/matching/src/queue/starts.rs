@@ -22,7 +22,7 @@ pub(super) struct Started {
 }
 
 impl TaskQueue {
-    pub(super) fn start(&mut self, start: StartId, poll: PollId, work: Work, ctx: &mut Ctx<Self>) {
+    pub(super) fn start(&mut self, start: StartId, poll: PollId, work: Work, ctx: &Ctx<Self>) {
         let Some(ask) = self.polls.remove(&poll).filter(|ask| !ask.is_closed()) else {
             return self.inputs.push_back(Input::Started { start, outcome: StartOutcome::PollerGone });
         };

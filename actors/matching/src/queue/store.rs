@@ -2,23 +2,54 @@
 
 use std::sync::Arc;
 
+use metrics::Histogram;
 use perdure_kernel::Timestamp;
 use perdure_persistence::{
-    StoreError, StoreErrorKind, StoreResult,
-    task_queue::{BacklogTask, QueueLease},
+    StoreError, StoreErrorKind, StoreResult, TaskQueueStore,
+    task_queue::{BacklogTask, QueueKey, QueueLease},
 };
 use perdure_proto::records::QueuedTask;
 use perdure_runtime::Ctx;
 use perdure_task_queue::{Input, StoredTask};
 use prost::Message;
+use tokio::time::Instant;
 
 use super::{Msg, TaskQueue};
 
+type Store = Arc<dyn TaskQueueStore>;
+
+async fn acquire(store: Store, key: QueueKey) -> StoreResult<QueueLease> {
+    store.acquire_queue(&key).await
+}
+
+async fn append(
+    store: Store,
+    key: QueueKey,
+    range_id: i64,
+    rows: Vec<BacklogTask>,
+    written: Option<Histogram>,
+) -> StoreResult<()> {
+    let began = Instant::now();
+    let result = store.append_tasks(&key, range_id, rows).await;
+    if let Some(written) = written {
+        written.record(began.elapsed());
+    }
+    result
+}
+
+async fn read(store: Store, key: QueueKey, after_id: i64, limit: usize) -> StoreResult<Vec<BacklogTask>> {
+    store.read_tasks(&key, after_id, limit).await
+}
+
+async fn ack(store: Store, key: QueueKey, range_id: i64, ack_id: i64) -> StoreResult<()> {
+    store.ack_tasks(&key, range_id, ack_id).await
+}
+
 impl TaskQueue {
-    pub(super) fn acquire_lease(&mut self, ctx: &mut Ctx<Self>) {
+    pub(super) fn acquire_lease(&self, ctx: &mut Ctx<Self>) {
         self.count(|metrics| &metrics.lease_requests);
         let (store, key) = (Arc::clone(&self.shared.store), self.key.clone());
-        ctx.spawn_io(async move { store.acquire_queue(&key).await }, Msg::Leased);
+        ctx.spawn_io(acquire(store, key), Msg::Leased);
     }
 
     pub(super) fn leased(&mut self, result: StoreResult<QueueLease>, ctx: &mut Ctx<Self>) {
@@ -35,7 +66,7 @@ impl TaskQueue {
         }
     }
 
-    pub(super) fn append(&mut self, range_id: i64, tasks: Vec<StoredTask>, ctx: &mut Ctx<Self>) {
+    pub(super) fn append(&self, range_id: i64, tasks: Vec<StoredTask>, ctx: &mut Ctx<Self>) {
         let rows = tasks
             .into_iter()
             .map(|StoredTask { id, task }| BacklogTask {
@@ -46,17 +77,7 @@ impl TaskQueue {
             .collect();
         let (store, key) = (Arc::clone(&self.shared.store), self.key.clone());
         let written = self.metrics.as_ref().map(|metrics| metrics.task_write.clone());
-        let began = ctx.instant();
-        ctx.spawn_io(
-            async move {
-                let result = store.append_tasks(&key, range_id, rows).await;
-                if let Some(written) = written {
-                    written.record(began.elapsed());
-                }
-                result
-            },
-            Msg::Appended,
-        );
+        ctx.spawn_io(append(store, key, range_id, rows, written), Msg::Appended);
     }
 
     pub(super) fn appended(&mut self, result: StoreResult<()>, ctx: &mut Ctx<Self>) {
@@ -69,11 +90,9 @@ impl TaskQueue {
         }
     }
 
-    pub(super) fn read(&mut self, after_id: i64, limit: usize, ctx: &mut Ctx<Self>) {
+    pub(super) fn read(&self, after_id: i64, limit: usize, ctx: &mut Ctx<Self>) {
         let (store, key) = (Arc::clone(&self.shared.store), self.key.clone());
-        ctx.spawn_io(async move { store.read_tasks(&key, after_id, limit).await }, move |rows| {
-            Msg::PageRead(rows, limit)
-        });
+        ctx.spawn_io(read(store, key, after_id, limit), move |rows| Msg::PageRead(rows, limit));
     }
 
     pub(super) fn page_read(&mut self, result: StoreResult<Vec<BacklogTask>>, limit: usize, ctx: &mut Ctx<Self>) {
@@ -100,9 +119,9 @@ impl TaskQueue {
         }
     }
 
-    pub(super) fn ack(&mut self, range_id: i64, ack_id: i64, ctx: &mut Ctx<Self>) {
+    pub(super) fn ack(&self, range_id: i64, ack_id: i64, ctx: &mut Ctx<Self>) {
         let (store, key) = (Arc::clone(&self.shared.store), self.key.clone());
-        ctx.spawn_io(async move { store.ack_tasks(&key, range_id, ack_id).await }, Msg::Acked);
+        ctx.spawn_io(ack(store, key, range_id, ack_id), Msg::Acked);
     }
 
     pub(super) fn acked(&mut self, result: StoreResult<()>, ctx: &mut Ctx<Self>) {

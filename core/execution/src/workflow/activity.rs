@@ -10,6 +10,7 @@ use perdure_kernel::{
 };
 use perdure_proto::{
     api::{
+        common::WorkerVersionStamp,
         enums::{RetryState, TimeoutType},
         failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
         history::{
@@ -54,7 +55,6 @@ impl Draft<'_, '_> {
         attempt.started_time = self.now().as_nanos();
         attempt.request_id = EAGER_REQUEST_ID.to_owned();
         attempt.identity.clone_from(&worker.identity);
-        attempt.worker_version.clone_from(&worker.worker_version_stamp);
         self.set_attempt(id, attempt);
         true
     }
@@ -140,7 +140,7 @@ impl Draft<'_, '_> {
 
     /// Writes the started event of an attempt that ends now. Returns its id for the event that ends the
     /// activity; 0 when the attempt was not started.
-    pub(crate) fn write_activity_start(&mut self, id: i64) -> i64 {
+    pub(crate) fn write_activity_start(&mut self, id: i64, worker_version: Option<WorkerVersionStamp>) -> i64 {
         let Some(attempt) = self.state.attempt(id).cloned() else { return 0 };
         if attempt.started_time == 0 {
             return 0;
@@ -151,7 +151,7 @@ impl Draft<'_, '_> {
             request_id: attempt.request_id.clone(),
             attempt: attempt.attempt,
             last_failure: attempt.last_failure.clone(),
-            worker_version: attempt.worker_version.clone(),
+            worker_version,
             ..Default::default()
         };
         let event_id = self.state.next_event_id();
@@ -180,7 +180,7 @@ impl Draft<'_, '_> {
             info.last_heartbeat_details.clone_from(&attempt.heartbeat_details);
         }
         failure.cause = attempt.last_failure.clone().map(Box::new);
-        let started_event_id = self.write_activity_start(id);
+        let started_event_id = self.write_activity_start(id, None);
         let timed_out = ActivityTaskTimedOutEventAttributes {
             failure: Some(failure),
             scheduled_event_id: id,

@@ -44,6 +44,7 @@ impl Draft<'_, '_> {
 
     /// Gives a buffered event its id, and the end of an activity the id that its start got.
     fn append_buffered(&mut self, mut event: HistoryEvent, started: &mut BTreeMap<i64, i64>) {
+        event.task_id += self.state.next_event_id() - event.event_id;
         event.event_id = self.state.next_event_id();
         match event.attributes.as_mut() {
             Some(Attributes::ActivityTaskStartedEventAttributes(start)) => {

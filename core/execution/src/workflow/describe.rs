@@ -29,7 +29,7 @@ pub fn describe(state: &WorkflowState) -> DescribeWorkflowExecutionResponse {
     DescribeWorkflowExecutionResponse {
         execution_config: Some(config(state)),
         workflow_execution_info: Some(info(state)),
-        pending_activities: if state.is_open() { pending_activities(state) } else { Vec::new() },
+        pending_activities: pending_activities(state),
         pending_workflow_task: state.task().filter(|_| state.is_open()).map(pending_task),
         workflow_extended_info: Some(extended_info(state)),
         ..Default::default()
@@ -143,7 +143,7 @@ fn pending_activity(
         last_started_time: at(attempt.started_time),
         attempt: attempt.attempt,
         maximum_attempts: options.retry_policy.as_ref().map_or(0, |policy| policy.maximum_attempts),
-        scheduled_time: if started { None } else { at(attempt.scheduled_time) },
+        scheduled_time: at(attempt.scheduled_time),
         expiration_time: expires,
         last_failure: attempt.last_failure.clone(),
         last_worker_identity: if started { attempt.identity.clone() } else { attempt.last_worker_identity.clone() },

@@ -33,6 +33,9 @@ pub(crate) struct EventExtras {
     pub(crate) group_markers: Vec<EventGroupMarker>,
 }
 
+/// Clients see a task id with every event and only ask that it grows; no queue is kept by it here.
+const TASK_ID_BASE: i64 = 1 << 20;
+
 /// The working copy. Every change is applied at once, so later steps of a decision see earlier ones.
 pub(crate) struct Draft<'a, 'e> {
     /// The world.
@@ -44,6 +47,8 @@ pub(crate) struct Draft<'a, 'e> {
     pub(crate) tasks: Vec<NewTask>,
     /// A run to start in the same commit.
     pub(crate) successor: Option<Box<Transition>>,
+    /// Bytes of the history before this decision.
+    pub(crate) history_size_before: i64,
     changes: Vec<Change>,
     run_before: records::WorkflowVolatile,
 }
@@ -56,6 +61,7 @@ impl<'a, 'e> Draft<'a, 'e> {
             state: state.clone(),
             tasks: Vec::new(),
             successor: None,
+            history_size_before: state.record.history_size,
             changes: Vec::new(),
             run_before: state.volatile.run.clone(),
         }
@@ -129,6 +135,7 @@ impl<'a, 'e> Draft<'a, 'e> {
     fn event(&self, event_id: i64, attributes: Attributes, extras: EventExtras) -> HistoryEvent {
         HistoryEvent {
             event_id,
+            task_id: TASK_ID_BASE + event_id,
             event_time: Some(extras.time.unwrap_or(self.env.now).to_proto()),
             event_type: event_type(&attributes).into(),
             links: extras.links,

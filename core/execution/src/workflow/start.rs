@@ -5,7 +5,7 @@ use std::time::Duration;
 use perdure_kernel::{
     ExecutionKey, Timestamp,
     cron::{CronSchedule, first_cron_backoff},
-    time::{span, span_to_proto},
+    time::{span, span_to_proto, span_to_proto_opt},
 };
 use perdure_proto::api::{
     common::{Link, Payloads},
@@ -14,6 +14,7 @@ use perdure_proto::api::{
         WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
     },
     sdk::UserMetadata,
+    workflow::{ResetPointInfo, ResetPoints},
     workflowservice::StartWorkflowExecutionRequest,
 };
 
@@ -88,13 +89,14 @@ impl NewRun {
         }
         if let Some(attributes) = &mut request.search_attributes {
             attributes.indexed_fields.retain(|_, payload| !super::state::is_null(payload));
+            perdure_kernel::search_attributes::add_types(attributes, env.namespace);
         }
         let start = WorkflowExecutionStartedEventAttributes {
             workflow_type: request.workflow_type,
             task_queue: request.task_queue,
             input: request.input,
-            workflow_execution_timeout: event_span(execution_timeout),
-            workflow_run_timeout: event_span(run_timeout),
+            workflow_execution_timeout: span_to_proto_opt(execution_timeout),
+            workflow_run_timeout: span_to_proto_opt(run_timeout),
             workflow_task_timeout: event_span(task_timeout),
             initiator: initiator.into(),
             continued_failure: request.continued_failure,
@@ -197,7 +199,7 @@ impl Draft<'_, '_> {
     pub(crate) fn continue_chain(&mut self, start: WorkflowExecutionStartedEventAttributes, next: Successor) {
         let previous = self.state.start.clone();
         let backoff = self.spaced_from_this_run(next.backoff);
-        let points = &self.state.record.auto_reset_points;
+        let points = self.expiring_reset_points();
         let expires = Timestamp::from_nanos(self.state.record.execution_expires_at);
         let start = WorkflowExecutionStartedEventAttributes {
             continued_execution_run_id: self.state.run_id().to_owned(),
@@ -210,8 +212,7 @@ impl Draft<'_, '_> {
             workflow_execution_timeout: previous.workflow_execution_timeout,
             workflow_execution_expiration_time: expires.to_proto_opt(),
             first_workflow_task_backoff: Some(span_to_proto(backoff)),
-            prev_auto_reset_points: (!points.is_empty())
-                .then(|| perdure_proto::api::workflow::ResetPoints { points: points.clone() }),
+            prev_auto_reset_points: Some(ResetPoints { points }),
             parent_workflow_namespace: previous.parent_workflow_namespace.clone(),
             parent_workflow_namespace_id: previous.parent_workflow_namespace_id.clone(),
             parent_workflow_execution: previous.parent_workflow_execution.clone(),
@@ -244,6 +245,16 @@ impl Draft<'_, '_> {
             eager_identity: None,
         };
         self.successor = Some(Box::new(run.begin(self.env)));
+    }
+
+    /// The run's reset points for its successor: they are of use while this run's history is kept.
+    fn expiring_reset_points(&self) -> Vec<ResetPointInfo> {
+        let expires = self.now() + self.env.namespace.retention;
+        let mut points = self.state.record.auto_reset_points.clone();
+        for point in points.iter_mut().filter(|point| point.run_id == self.state.run_id()) {
+            point.expire_time = Some(expires.to_proto());
+        }
+        points
     }
 
     /// `backoff`, raised so that runs of one chain do not follow each other in a tight loop.

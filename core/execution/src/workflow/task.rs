@@ -47,7 +47,6 @@ pub(crate) struct TaskFailure {
     pub(crate) failure: Option<Failure>,
     pub(crate) identity: String,
     pub(crate) binary_checksum: String,
-    pub(crate) worker_version: Option<WorkerVersionStamp>,
 }
 
 impl TaskFailure {
@@ -207,7 +206,6 @@ impl Draft<'_, '_> {
                 failure: failure.failure,
                 identity: failure.identity,
                 binary_checksum: failure.binary_checksum,
-                worker_version: failure.worker_version,
                 ..Default::default()
             }));
         }
@@ -303,7 +301,7 @@ fn timed_out(task: &records::WorkflowTask, started_event_id: i64, kind: TimeoutT
 /// History size as the worker is told, and why it should continue as new, if it should.
 fn suggest_continue_as_new(draft: &Draft<'_, '_>) -> (i64, Vec<i32>) {
     let limits = draft.env.limits();
-    let size = draft.state.record.history_size;
+    let size = draft.history_size_before;
     let at_least = |value: i64, bound: usize| usize::try_from(value).unwrap_or(0) >= bound;
     let mut reasons = Vec::new();
     if at_least(size, limits.history_size_suggest) {

@@ -23,19 +23,38 @@ static DELETE_RUNS_HISTORY: Repeated = Repeated::new("DELETE FROM history WHERE 
 static DELETE_ITEMS: Repeated = Repeated::new("DELETE FROM item WHERE (run, kind, name) IN (VALUES ", "(?,?,?)", ")");
 static DELETE_POINTERS: Repeated = Repeated::new("DELETE FROM current_run WHERE business IN (", "?", ")");
 
+// `OR FAIL`, and no constraints on columns of values: a statement that may have to undo the rows it has
+// written makes SQLite copy every page before it touches it. After a failure the whole transaction goes.
 static PUT_EXECUTIONS: Repeated = Repeated::new(
-    "INSERT INTO execution(run, key, version, record) VALUES ",
+    "INSERT OR FAIL INTO execution(run, key, version, record) VALUES ",
     "(?,?,?,?)",
     " ON CONFLICT(run) DO UPDATE SET version = excluded.version, record = excluded.record",
 );
-static PUT_ITEMS: Repeated = Repeated::new("INSERT OR REPLACE INTO item(run, kind, name, value) VALUES ", "(?,?,?,?)", "");
-static PUT_HISTORY: Repeated =
-    Repeated::new("INSERT OR REPLACE INTO history(run, first_id, last_id, events) VALUES ", "(?,?,?,?)", "");
-static PUT_POINTERS: Repeated = Repeated::new("INSERT OR REPLACE INTO current_run(business, run_id) VALUES ", "(?,?)", "");
-static PUT_IMMEDIATE: Repeated =
-    Repeated::new("INSERT OR REPLACE INTO immediate(shard, first_id, last_id, tasks) VALUES ", "(?,?,?,?)", "");
-static PUT_TIMERS: Repeated =
-    Repeated::new("INSERT OR REPLACE INTO timer(shard, fire_at, id, task) VALUES ", "(?,?,?,?)", "");
+static PUT_ITEMS: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO item(run, kind, name, value) VALUES ",
+    "(?,?,?,?)",
+    " ON CONFLICT(run, kind, name) DO UPDATE SET value = excluded.value",
+);
+static PUT_HISTORY: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO history(run, first_id, last_id, events) VALUES ",
+    "(?,?,?,?)",
+    " ON CONFLICT(run, first_id) DO UPDATE SET last_id = excluded.last_id, events = excluded.events",
+);
+static PUT_POINTERS: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO current_run(business, run_id) VALUES ",
+    "(?,?)",
+    " ON CONFLICT(business) DO UPDATE SET run_id = excluded.run_id",
+);
+static PUT_IMMEDIATE: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO immediate(shard, first_id, last_id, tasks) VALUES ",
+    "(?,?,?,?)",
+    " ON CONFLICT(shard, first_id) DO UPDATE SET last_id = excluded.last_id, tasks = excluded.tasks",
+);
+static PUT_TIMERS: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO timer(shard, fire_at, id, task) VALUES ",
+    "(?,?,?,?)",
+    " ON CONFLICT(shard, fire_at, id) DO UPDATE SET task = excluded.task",
+);
 
 const ACK_IMMEDIATE: &str = "UPDATE shard SET immediate_ack = ? WHERE shard = ?; \
      DELETE FROM immediate WHERE shard = ? AND first_id < ? AND last_id < ?";
@@ -161,9 +180,8 @@ impl Facts {
         let executions = || commits.iter().flat_map(Keyed::executions);
         let keys: Vec<&RunKey> = executions().map(|(key, _)| key).collect();
         let runs = RUNS.select(conn, &keys, |query, key| query.bind(key.run().to_vec())).await?;
-        let runs = runs
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, Held { run: row.try_get(1)?, version: row.try_get(2)? })));
+        let runs =
+            runs.iter().map(|row| Ok((row.try_get(0)?, Held { run: row.try_get(1)?, version: row.try_get(2)? })));
 
         let moved: Vec<&RunKey> =
             executions().filter(|(_, write)| write.current.is_some()).map(|(key, _)| key).collect();

@@ -13,8 +13,11 @@ use super::statement::Repeated;
 use crate::key;
 
 static QUEUES: Repeated = Repeated::new("SELECT key, queue, range_id FROM queue WHERE key IN (", "?", ")");
-static PUT_TASKS: Repeated =
-    Repeated::new("INSERT OR REPLACE INTO backlog(queue, id, expires_at, task) VALUES ", "(?,?,?,?)", "");
+static PUT_TASKS: Repeated = Repeated::new(
+    "INSERT OR FAIL INTO backlog(queue, id, expires_at, task) VALUES ",
+    "(?,?,?,?)",
+    " ON CONFLICT(queue, id) DO UPDATE SET expires_at = excluded.expires_at, task = excluded.task",
+);
 
 /// A write under a queue's lease.
 #[derive(Debug)]
@@ -94,7 +97,8 @@ pub(super) async fn apply(
                 query.execute(&mut *conn).await?;
             }
             QueueChange::Record(record) => {
-                let query = sqlx::query("UPDATE queue SET record = ? WHERE queue = ?").bind(record.to_vec()).bind(queue);
+                let query =
+                    sqlx::query("UPDATE queue SET record = ? WHERE queue = ?").bind(record.to_vec()).bind(queue);
                 query.execute(&mut *conn).await?;
             }
         }

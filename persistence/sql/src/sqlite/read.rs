@@ -131,12 +131,8 @@ pub(super) async fn timers(
     limit: i64,
 ) -> StoreResult<Vec<TimerRow>> {
     let failed = read_failed(Operation::ReadTimers);
-    let query = sqlx::query(TIMERS)
-        .bind(shard.0)
-        .bind(from.0.as_nanos())
-        .bind(from.1)
-        .bind(until.as_nanos())
-        .bind(limit);
+    let query =
+        sqlx::query(TIMERS).bind(shard.0).bind(from.0.as_nanos()).bind(from.1).bind(until.as_nanos()).bind(limit);
     let rows = query.fetch_all(pool).await.map_err(&failed)?;
     let decode = |row: &SqliteRow| {
         let fire_at = Timestamp::from_nanos(row.try_get(0)?);
@@ -155,7 +151,8 @@ pub(super) async fn executions(
     let prefix = key::shard_prefix(shard);
     let start = from.map_or_else(|| prefix.clone(), |key| RunKey::new(shard, key).into_run());
     // One more than the page, to know where the next one starts.
-    let query = sqlx::query_scalar(EXECUTIONS).bind(start).bind(key::after_prefix(prefix)).bind(limit(page).saturating_add(1));
+    let query =
+        sqlx::query_scalar(EXECUTIONS).bind(start).bind(key::after_prefix(prefix)).bind(limit(page).saturating_add(1));
     let found: Vec<Vec<u8>> = query.fetch_all(pool).await.map_err(read_failed(operation))?;
     let decode = |bytes: &Vec<u8>| key::decode_run(bytes).ok_or_else(|| corrupt(operation, "execution key"));
     let mut keys = found.iter().map(decode).collect::<StoreResult<Vec<_>>>()?;

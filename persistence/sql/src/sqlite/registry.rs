@@ -12,17 +12,10 @@ fn refused<T>(operation: Operation, kind: StoreErrorKind, message: String) -> St
     Err(StoreError::new(kind, operation.name(), message))
 }
 
-pub(super) async fn create_namespace(
-    conn: &mut SqliteConnection,
-    row: &NamespaceRow,
-) -> sqlx::Result<StoreResult<()>> {
-    const CREATE: &str =
-        "INSERT INTO namespace(id, name, version, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
-    let query = sqlx::query(CREATE)
-        .bind(row.id.to_string())
-        .bind(row.name.clone())
-        .bind(row.version)
-        .bind(row.record.to_vec());
+pub(super) async fn create_namespace(conn: &mut SqliteConnection, row: &NamespaceRow) -> sqlx::Result<StoreResult<()>> {
+    const CREATE: &str = "INSERT INTO namespace(id, name, version, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    let query =
+        sqlx::query(CREATE).bind(row.id.to_string()).bind(row.name.clone()).bind(row.version).bind(row.record.to_vec());
     if query.execute(conn).await?.rows_affected() == 0 {
         let message = format!("namespace {} ({}) exists", row.name, row.id);
         return Ok(refused(Operation::CreateNamespace, StoreErrorKind::AlreadyExists, message));
@@ -91,12 +84,7 @@ pub(super) async fn put_cluster_record(
 
 fn namespace_row(row: &SqliteRow) -> sqlx::Result<NamespaceRow> {
     let (id, record): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(3)?);
-    Ok(NamespaceRow {
-        id: id.as_str().into(),
-        name: row.try_get(1)?,
-        version: row.try_get(2)?,
-        record: record.into(),
-    })
+    Ok(NamespaceRow { id: id.as_str().into(), name: row.try_get(1)?, version: row.try_get(2)?, record: record.into() })
 }
 
 pub(super) async fn namespace_by_id(pool: &SqlitePool, id: &NamespaceId) -> StoreResult<Option<NamespaceRow>> {

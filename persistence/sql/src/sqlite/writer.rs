@@ -228,10 +228,11 @@ impl Writer {
     async fn transact(&mut self, writes: &[Write]) -> Result<Vec<StoreResult<Written>>, Failure> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.connector.writer().await.map_err(|error| Failure {
-                kind: StoreErrorKind::Unavailable,
-                message: error.to_string(),
-            })?,
+            None => self
+                .connector
+                .writer()
+                .await
+                .map_err(|error| Failure { kind: StoreErrorKind::Unavailable, message: error.to_string() })?,
         };
         if let Err(error) = sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await {
             let failure = Failure { kind: kind_without_effect(&error), message: error.to_string() };

@@ -64,7 +64,7 @@ pub(crate) fn find(state: &WorkflowState, token: &tokens::ActivityTask) -> Servi
     let by_id = token.scheduled_event_id == 0;
     let id = if by_id {
         let found = state.activity_ids.get(&token.activity_id).copied();
-        found.ok_or_else(|| ServiceError::not_found(format!("cannot find pending activity with ActivityID {}", token.activity_id)))?
+        found.ok_or_else(|| ServiceError::not_found(format!("cannot find pending activity with ActivityID {}, check workflow execution history for more details", token.activity_id)))?
     } else {
         token.scheduled_event_id
     };
@@ -123,13 +123,13 @@ pub fn decide(
 impl Draft<'_, '_> {
     fn complete_activity(&mut self, id: i64, result: Option<Payloads>, reporter: Reporter) {
         self.start_if_waiting(id, &reporter);
-        let started_event_id = self.write_activity_start(id);
+        let started_event_id = self.write_activity_start(id, reporter.worker_version);
         let completed = ActivityTaskCompletedEventAttributes {
             result,
             scheduled_event_id: id,
             started_event_id,
             identity: reporter.identity,
-            worker_version: reporter.worker_version,
+            ..Default::default()
         };
         self.emit_or_buffer(Attributes::ActivityTaskCompletedEventAttributes(completed), EventExtras::default());
     }
@@ -139,14 +139,13 @@ impl Draft<'_, '_> {
         if retry_state == RetryState::InProgress {
             return retry_state;
         }
-        let started_event_id = self.write_activity_start(id);
+        let started_event_id = self.write_activity_start(id, reporter.worker_version);
         let failed = ActivityTaskFailedEventAttributes {
             failure: Some(failure),
             scheduled_event_id: id,
             started_event_id,
             identity: reporter.identity,
             retry_state: retry_state.into(),
-            worker_version: reporter.worker_version,
             ..Default::default()
         };
         self.emit_or_buffer(Attributes::ActivityTaskFailedEventAttributes(failed), EventExtras::default());
@@ -160,14 +159,14 @@ impl Draft<'_, '_> {
         details: Option<Payloads>,
         reporter: Reporter,
     ) {
-        let started_event_id = self.write_activity_start(id);
+        let started_event_id = self.write_activity_start(id, None);
         let canceled = ActivityTaskCanceledEventAttributes {
             details,
             latest_cancel_requested_event_id: attempt.cancel_requested_event_id,
             scheduled_event_id: id,
             started_event_id,
             identity: reporter.identity,
-            worker_version: reporter.worker_version,
+            ..Default::default()
         };
         self.emit_or_buffer(Attributes::ActivityTaskCanceledEventAttributes(canceled), EventExtras::default());
     }

@@ -2,7 +2,7 @@
 
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
 use perdure_proto::{
-    api::{common::WorkerVersionStamp, workflowservice::PollActivityTaskQueueRequest},
+    api::workflowservice::PollActivityTaskQueueRequest,
     records::QueuedTask,
 };
 
@@ -38,10 +38,6 @@ pub fn decide(
     next.request_id = request_id.to_owned();
     next.identity.clone_from(&poll.identity);
     next.waits_for_retry = false;
-    next.worker_version = poll.worker_version_capabilities.as_ref().map(|capabilities| WorkerVersionStamp {
-        build_id: capabilities.build_id.clone(),
-        use_versioning: capabilities.use_versioning,
-    });
     draft.set_attempt(task.scheduled_event_id, next);
     Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
 }

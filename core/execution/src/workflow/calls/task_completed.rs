@@ -184,10 +184,13 @@ fn failed(
     let mut draft = Draft::new(state, env);
     draft.fail_task(TaskFailure {
         cause,
-        failure: Some(server_failure(message)),
+        failure: Some(Failure {
+            message: message.to_owned(),
+            failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo::default())),
+            ..Default::default()
+        }),
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
-        worker_version: request.worker_version_stamp.clone(),
     });
     if terminates {
         draft.terminate(message, None, SERVER_IDENTITY, Vec::new());

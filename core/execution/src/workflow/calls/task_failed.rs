@@ -34,7 +34,6 @@ pub fn decide(
         failure: request.failure,
         identity: request.identity,
         binary_checksum: request.binary_checksum,
-        worker_version: request.worker_version,
     });
     if cause == WorkflowTaskFailedCause::GrpcMessageTooLarge {
         draft.terminate("GrpcMessageTooLarge", None, SERVER_IDENTITY, Vec::new());

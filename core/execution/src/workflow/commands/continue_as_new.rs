@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use perdure_kernel::{cron::CronSchedule, retry_policy, time::span};
+use perdure_kernel::{
+    cron::CronSchedule,
+    retry_policy,
+    time::{span, span_to_proto_opt},
+};
 use perdure_proto::api::{
     command::ContinueAsNewWorkflowExecutionCommandAttributes,
     common::WorkflowType,
@@ -57,6 +61,7 @@ impl Commands<'_, '_, '_, '_> {
             header: command.header.clone(),
             memo: command.memo.clone(),
             search_attributes: command.search_attributes.clone(),
+            inherit_build_id: command.inherit_build_id,
             ..Default::default()
         };
         self.draft.close_by_command(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event), extras);
@@ -110,7 +115,7 @@ impl Commands<'_, '_, '_, '_> {
         }
         command.workflow_run_timeout = event_span(run);
         command.workflow_task_timeout = event_span(task);
-        command.backoff_start_interval = event_span(backoff);
+        command.backoff_start_interval = span_to_proto_opt(backoff);
 
         let refused = |error: perdure_kernel::ServiceError| CommandFailure::fail(CAUSE, error.message.into_owned());
         if let Some(policy) = &mut command.retry_policy {

@@ -1,0 +1,20 @@
+//! The shards of a node over the in-memory store: what is told when, and what is left after every kind of
+//! failure. Paused time; no test sleeps.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod cache;
+mod commits;
+mod crashes;
+mod dispatch;
+mod failures;
+mod lazy;
+mod policies;
+mod queries;
+mod reads;
+mod supervision;
+mod survivors;
+mod timers;

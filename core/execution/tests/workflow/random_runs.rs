@@ -1,0 +1,332 @@
+//! Runs at the mercy of chance: any sequence of requests, sensible or not, keeps the laws.
+
+use std::time::Duration;
+
+use perdure_execution::workflow::{
+    calls::activity_outcome::Outcome,
+    describe::describe,
+    query::path,
+};
+use perdure_kernel::{Namespace, NamespaceId};
+use perdure_proto::{
+    Duration as ProtoDuration,
+    api::{
+        command::{
+            Command, ModifyWorkflowPropertiesCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
+            command::Attributes,
+        },
+        common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
+        enums::{CommandType, QueryRejectCondition, WorkflowTaskFailedCause},
+    },
+    records, tokens,
+};
+use proptest::prelude::*;
+
+use crate::kit::{BEGIN, Kit, Worker, make::*};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    StartTask { stale: bool, sticky: bool, request: bool },
+    Complete { commands: Vec<Command>, force: bool, inline: bool, sticky: bool, stale: bool },
+    FailTask { cause: i32 },
+    Signal { id: u8, size: usize, hasty: bool },
+    Cancel,
+    Terminate,
+    StartActivity { pick: u8, stale: bool },
+    Outcome { pick: u8, outcome: Outcome, by_id: bool, stale: bool },
+    Heartbeat { pick: u8, by_id: bool },
+    ResetSticky,
+    Read,
+    Pass(Duration),
+    Oversleep(Duration),
+}
+
+fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
+    let usual = prop::sample::select(vec![secs(0), secs(1), secs(3), secs(10), secs(60), secs(3600)]);
+    let odd = prop::sample::select(vec![
+        None,
+        secs(-1),
+        secs(i64::MAX),
+        secs(i64::MIN),
+        Some(ProtoDuration { seconds: 0, nanos: 1 }),
+        Some(ProtoDuration { seconds: 1, nanos: -1 }),
+        Some(ProtoDuration { seconds: 0, nanos: i32::MAX }),
+    ]);
+    prop_oneof![6 => usual, 1 => odd]
+}
+
+fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
+    let policy = (any_span(), prop::sample::select(vec![0.0, 1.0, 2.0, 1e300, f64::INFINITY, -1.0]), any_span(), -1..4i32);
+    prop::option::of(policy.prop_map(|(initial_interval, backoff_coefficient, maximum_interval, maximum_attempts)| {
+        RetryPolicy {
+            initial_interval,
+            backoff_coefficient,
+            maximum_interval,
+            maximum_attempts,
+            non_retryable_error_types: vec!["Fatal".to_owned()],
+        }
+    }))
+}
+
+fn any_id() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a", "b", "c", "d", "", "far too long for an id"]).prop_map(str::to_owned)
+}
+
+fn schedules() -> impl Strategy<Value = Command> {
+    let timeouts = (any_span(), any_span(), any_span(), any_span());
+    (any_id(), timeouts, any_policy(), any::<bool>(), 0..300usize).prop_map(
+        |(id, (to_close, to_start, start_to_close, heartbeat), policy, eager, size)| {
+            schedule_with(&id, |activity| {
+                activity.activity_type = Some(ActivityType { name: "deed".to_owned() });
+                activity.schedule_to_close_timeout = to_close;
+                activity.schedule_to_start_timeout = to_start;
+                activity.start_to_close_timeout = start_to_close;
+                activity.heartbeat_timeout = heartbeat;
+                activity.retry_policy.clone_from(&policy);
+                activity.request_eager_execution = eager;
+                activity.input = bulk(size);
+            })
+        },
+    )
+}
+
+fn any_fields() -> impl Strategy<Value = std::collections::BTreeMap<String, Payload>> {
+    prop::collection::btree_map(any_id(), (0..300usize).prop_map(|size| bulk(size).unwrap().payloads[0].clone()), 0..3)
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let closing = prop_oneof![
+        Just(complete("done")),
+        prop::sample::select(vec!["kind", "Fatal"]).prop_map(|kind| fail(failure(kind))),
+        Just(cancel_workflow()),
+        (any_span(), any_span(), any_policy(), prop::sample::select(vec!["", "@every 5s", "nonsense"])).prop_map(
+            |(run, backoff, policy, cron)| continue_with(|next| {
+                next.workflow_run_timeout = run;
+                next.backoff_start_interval = backoff;
+                next.retry_policy.clone_from(&policy);
+                next.cron_schedule = cron.to_owned();
+            })
+        ),
+    ];
+    let state = prop_oneof![
+        any_fields().prop_map(|fields| {
+            let attributes = ModifyWorkflowPropertiesCommandAttributes { upserted_memo: Some(Memo { fields }) };
+            let attributes = Attributes::ModifyWorkflowPropertiesCommandAttributes(attributes);
+            command(CommandType::ModifyWorkflowProperties, attributes)
+        }),
+        any_fields().prop_map(|indexed_fields| {
+            let search_attributes = Some(SearchAttributes { indexed_fields });
+            let attributes = UpsertWorkflowSearchAttributesCommandAttributes { search_attributes };
+            let attributes = Attributes::UpsertWorkflowSearchAttributesCommandAttributes(attributes);
+            command(CommandType::UpsertWorkflowSearchAttributes, attributes)
+        }),
+    ];
+    let plain = prop_oneof![
+        6 => schedules(),
+        3 => (-1..40i64).prop_map(cancel_activity),
+        6 => (any_id(), any_span()).prop_map(|(id, span)| {
+            let mut command = start_timer(&id, 0);
+            if let Some(Attributes::StartTimerCommandAttributes(timer)) = &mut command.attributes {
+                timer.start_to_fire_timeout = span;
+            }
+            command
+        }),
+        3 => any_id().prop_map(|id| cancel_timer(&id)),
+        2 => any_id().prop_map(|name| marker(&name)),
+        1 => state,
+    ];
+    let odd = (any_command_type(), prop::option::of(any_id().prop_map(|id| start_timer(&id, 1).attributes.unwrap())))
+        .prop_map(|(command_type, attributes)| Command { command_type, attributes, ..Default::default() });
+    prop_oneof![30 => plain, 2 => closing, 1 => odd]
+}
+
+fn any_command_type() -> impl Strategy<Value = i32> {
+    0..20i32
+}
+
+/// Commands that mostly make sense together.
+fn any_commands() -> impl Strategy<Value = Vec<Command>> {
+    prop::collection::vec(any_command(), 0..5)
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Completed { result: payloads("result") }),
+        (prop::sample::select(vec!["kind", "kind", "Fatal"]), 0..3usize, any_span()).prop_map(|(kind, size, delay)| {
+            let mut failure = failure(kind);
+            if let Some(perdure_proto::api::failure::failure::FailureInfo::ApplicationFailureInfo(info)) =
+                &mut failure.failure_info
+            {
+                info.next_retry_delay = delay.filter(|_| size == 1);
+            }
+            failure.message = "ä".repeat(size * 3000);
+            Outcome::Failed { failure: Some(failure), last_heartbeat_details: bulk(size) }
+        }),
+        Just(Outcome::Failed { failure: None, last_heartbeat_details: None }),
+        Just(Outcome::Canceled { details: None }),
+    ]
+}
+
+fn any_time() -> impl Strategy<Value = Duration> {
+    let usual = prop::sample::select(vec![Duration::from_nanos(1), SECOND, 4 * SECOND, 11 * SECOND, 70 * SECOND]);
+    prop_oneof![12 => usual, 1 => Just(2 * HOUR), 1 => Just(100 * 365 * 24 * HOUR)]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let rarely = || prop::bool::weighted(0.1);
+    prop_oneof![
+        8 => (rarely(), any::<bool>(), rarely())
+            .prop_map(|(stale, sticky, request)| Step::StartTask { stale, sticky, request }),
+        8 => (any_commands(), rarely(), any::<bool>(), any::<bool>(), rarely()).prop_map(
+            |(commands, force, inline, sticky, stale)| Step::Complete { commands, force, inline, sticky, stale }
+        ),
+        2 => (0..40i32).prop_map(|cause| Step::FailTask { cause }),
+        4 => (0..4u8, 0..3usize, rarely())
+            .prop_map(|(id, size, hasty)| Step::Signal { id, size: size * 400, hasty }),
+        1 => Just(Step::Cancel),
+        5 => (any::<u8>(), rarely()).prop_map(|(pick, stale)| Step::StartActivity { pick, stale }),
+        5 => (any::<u8>(), any_outcome(), rarely(), rarely())
+            .prop_map(|(pick, outcome, by_id, stale)| Step::Outcome { pick, outcome, by_id, stale }),
+        2 => (any::<u8>(), rarely()).prop_map(|(pick, by_id)| Step::Heartbeat { pick, by_id }),
+        1 => Just(Step::ResetSticky),
+        1 => Just(Step::Read),
+        4 => any_time().prop_map(Step::Pass),
+        2 => any_time().prop_map(Step::Oversleep),
+        1 => prop::bool::weighted(0.2).prop_map(|really| if really { Step::Terminate } else { Step::Read }),
+    ]
+}
+
+/// How a run begins.
+#[derive(Clone, Debug)]
+struct Beginning {
+    timeouts: [Option<ProtoDuration>; 3],
+    delay: Option<ProtoDuration>,
+    cron: &'static str,
+    policy: Option<RetryPolicy>,
+    eager: bool,
+    signal: bool,
+}
+
+fn any_beginning() -> impl Strategy<Value = Beginning> {
+    let spans = || prop_oneof![3 => Just(None), 1 => any_span()];
+    let cron = prop::sample::select(vec!["", "", "", "* * * * *", "@every 7s"]);
+    // The frontend lets no invalid policy through.
+    let policy = prop_oneof![Just(None), (0..4i32).prop_map(retries)];
+    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>()).prop_map(
+        |(timeouts, delay, cron, policy, eager, signal)| Beginning { timeouts, delay, cron, policy, eager, signal },
+    )
+}
+
+/// A run in a namespace whose limits are soon met.
+fn begin(beginning: &Beginning) -> Kit {
+    let mut namespace = Namespace::new(NamespaceId::from("namespace-id"), "namespace");
+    namespace.limits.id_length_max = 10;
+    namespace.limits.blob_size_max = 280;
+    namespace.limits.memo_size_max = 400;
+    namespace.limits.pending_activities_max = 3;
+    namespace.limits.buffered_events_max = 4;
+    namespace.limits.signals_per_execution_max = 12;
+    namespace.limits.history_count_suggest = 20;
+    for name in ["a", "b"] {
+        let kind = perdure_proto::api::enums::IndexedValueType::Keyword;
+        namespace.search_attributes.insert(name.to_owned(), kind);
+    }
+    let first = beginning.signal.then(|| signal("first", "0"));
+    Kit::start_with(namespace, BEGIN, first, |request| {
+        [request.workflow_execution_timeout, request.workflow_run_timeout, request.workflow_task_timeout] =
+            beginning.timeouts;
+        request.workflow_start_delay = beginning.delay.filter(|_| beginning.cron.is_empty());
+        request.cron_schedule = beginning.cron.to_owned();
+        request.retry_policy.clone_from(&beginning.policy);
+        request.request_eager_execution = beginning.eager;
+    })
+}
+
+/// The scheduled event of one of the open activities; of none when there is none.
+fn pick_activity(kit: &Kit, pick: u8) -> i64 {
+    let count = kit.state.activities.len().max(1);
+    kit.state.activities.keys().nth(usize::from(pick) % count).copied().unwrap_or_default()
+}
+
+/// Lets something happen. Refusals are as good as anything: the kit checks that they change nothing.
+fn happen(kit: &mut Kit, step: &Step) {
+    match step {
+        Step::StartTask { stale, sticky, request } => {
+            let (scheduled, attempt) = kit.state.task().map_or((0, 0), |task| (task.scheduled_event_id, task.attempt));
+            let request_id = if *request { "poll-2" } else { "poll-1" };
+            let sticky_queue = (*sticky && kit.state.task().is_some_and(|task| task.sticky)).then_some("sticky");
+            let worker = Worker { request_id, sticky_queue };
+            let _ = kit.start_exactly(scheduled - i64::from(*stale), attempt, worker);
+        }
+        Step::Complete { commands, force, inline, sticky: keeps, stale } => {
+            let mut token = kit.token();
+            token.attempt += i32::from(*stale);
+            let _ = kit.complete_as(&token, commands.clone(), |request| {
+                request.force_create_new_workflow_task = *force;
+                request.return_new_workflow_task = *inline;
+                request.sticky_attributes = keeps.then(|| sticky("sticky", 5));
+                request.binary_checksum = if *inline { "v1".to_owned() } else { String::new() };
+            });
+        }
+        Step::FailTask { cause } => {
+            let _ = kit.fail_task(WorkflowTaskFailedCause::try_from(*cause).unwrap_or_default());
+        }
+        Step::Signal { id, size, hasty } => {
+            let mut signal = signal("s", &if *id == 0 { String::new() } else { id.to_string() });
+            signal.attributes.input = bulk(*size);
+            let _ = kit.signal_with(signal, *hasty);
+        }
+        Step::Cancel => kit.cancel().unwrap(),
+        Step::Terminate => drop(kit.terminate()),
+        Step::StartActivity { pick, stale } => {
+            let id = pick_activity(kit, *pick);
+            let unknown = || records::QueuedTask { scheduled_event_id: id, ..Default::default() };
+            let mut task = kit.dispatched(id).unwrap_or_else(unknown);
+            task.attempt -= i32::from(*stale);
+            let _ = kit.start_queued(&task, "poll-1");
+        }
+        Step::Outcome { pick, outcome, by_id, stale } => {
+            let mut token = any_token(kit, *pick, *by_id);
+            token.attempt += i32::from(*stale);
+            let _ = kit.finish(&token, outcome.clone());
+        }
+        Step::Heartbeat { pick, by_id } => {
+            let token = any_token(kit, *pick, *by_id);
+            let _ = kit.heartbeat(&token, payloads("beat"));
+        }
+        Step::ResetSticky => drop(kit.reset_sticky()),
+        Step::Read => {
+            describe(&kit.state);
+            let _ = path(&kit.state, QueryRejectCondition::NotCompletedCleanly, Some(kit.now));
+        }
+        Step::Pass(by) => kit.pass(*by),
+        Step::Oversleep(by) => kit.oversleep(*by),
+    }
+}
+
+fn any_token(kit: &Kit, pick: u8, by_id: bool) -> tokens::ActivityTask {
+    let id = pick_activity(kit, pick);
+    let mut token = kit.activity_token(id);
+    if by_id {
+        token.scheduled_event_id = 0;
+        let activity = kit.state.activities.get(&id).and_then(|activity| activity.attributes.as_ref());
+        token.activity_id = activity.map_or_else(|| "nobody".to_owned(), |activity| activity.activity_id.clone());
+    }
+    token
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_laws_hold(beginning in any_beginning(), steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut kit = begin(&beginning);
+        for step in &steps {
+            happen(&mut kit, step);
+            if let Some(next) = kit.successor.take() {
+                kit = *next;
+            }
+        }
+    }
+}
