@@ -159,7 +159,7 @@ served! {
 
     // Memory.
     /// Temporal's default (1000 MiB) is for a machine of its own; this one suits a laptop.
-    EXECUTION_CACHE_SIZE: Count, "history.hostLevelCacheMaxSizeBytes", Global, 64 * MIB, Positive, "bytes of workflow state kept in memory";
+    EXECUTION_CACHE_SIZE: Count, "history.hostLevelCacheMaxSizeBytes", Global, 16 * MIB, Positive, "bytes of workflow state kept in memory";
 }
 
 /// Keys for which this server always behaves as with one value. Giving that value is taken in silence,

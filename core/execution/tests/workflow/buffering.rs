@@ -224,6 +224,17 @@ fn a_lost_task_no_longer_wants_to_close() {
 }
 
 #[test]
+fn a_workflow_that_thinks_again_no_longer_wants_to_close() {
+    let mut kit = deciding();
+    kit.signal("waits").unwrap();
+    kit.refused(vec![complete("done")]);
+    kit.start_task();
+    kit.complete_with(vec![], |request| request.force_create_new_workflow_task = true).unwrap();
+    kit.start_task();
+    kit.signal("welcome").unwrap();
+}
+
+#[test]
 fn an_unhandled_close_is_recorded_on_later_attempts_too() {
     let mut kit = Kit::new();
     kit.start_task();

@@ -292,4 +292,15 @@ fn reset_points_follow_the_chain() {
         .unwrap();
         assert_eq!(next.state.record.auto_reset_points.len(), points, "{build}");
     }
+    // The newest twenty are kept.
+    for build in 3..=30 {
+        next.start_task();
+        next.complete_with(vec![], |request| {
+            request.binary_checksum = format!("v{build}");
+            request.force_create_new_workflow_task = true;
+        })
+        .unwrap();
+    }
+    let points = &next.state.record.auto_reset_points;
+    assert_eq!((points.len(), points[0].binary_checksum.as_str()), (20, "v11"));
 }

@@ -17,6 +17,7 @@ use perdure_proto::{
         },
         common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
         enums::{CommandType, QueryRejectCondition, WorkflowTaskFailedCause},
+        history::history_event::Attributes as HistoryAttributes,
     },
     records, tokens,
 };
@@ -28,7 +29,7 @@ use crate::kit::{BEGIN, Kit, Worker, make::*};
 #[derive(Clone, Debug)]
 enum Step {
     StartTask { stale: bool, sticky: bool, request: bool },
-    Complete { commands: Vec<Command>, force: bool, inline: bool, sticky: bool, stale: bool },
+    Complete { commands: Vec<Command>, cancel: Option<u8>, take_back: bool, force: bool, inline: bool, sticky: bool, stale: bool },
     FailTask { cause: i32 },
     Signal { id: u8, size: usize, hasty: bool },
     Cancel,
@@ -53,11 +54,14 @@ fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
         Some(ProtoDuration { seconds: 1, nanos: -1 }),
         Some(ProtoDuration { seconds: 0, nanos: i32::MAX }),
     ]);
-    prop_oneof![6 => usual, 1 => odd]
+    prop_oneof![40 => usual, 1 => odd]
 }
 
 fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
-    let policy = (any_span(), prop::sample::select(vec![0.0, 1.0, 2.0, 1e300, f64::INFINITY, -1.0]), any_span(), -1..4i32);
+    let usual = prop::sample::select(vec![0.0, 1.0, 2.0]);
+    let odd = prop::sample::select(vec![1e300, f64::INFINITY, -1.0]);
+    let attempts = prop_oneof![20 => 0..4i32, 1 => Just(-1)];
+    let policy = (any_span(), prop_oneof![20 => usual, 1 => odd], any_span(), attempts);
     prop::option::of(policy.prop_map(|(initial_interval, backoff_coefficient, maximum_interval, maximum_attempts)| {
         RetryPolicy {
             initial_interval,
@@ -70,12 +74,19 @@ fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
 }
 
 fn any_id() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "b", "c", "d", "", "far too long for an id"]).prop_map(str::to_owned)
+    let usual = prop::sample::select(vec!["a", "b", "c"]);
+    let odd = prop::sample::select(vec!["", "far too long for an id"]);
+    prop_oneof![40 => usual, 1 => odd].prop_map(str::to_owned)
+}
+
+/// Sizes of payloads, seldom over the limit.
+fn any_size() -> impl Strategy<Value = usize> {
+    prop_oneof![40 => 0..150usize, 1 => 200..400usize]
 }
 
 fn schedules() -> impl Strategy<Value = Command> {
     let timeouts = (any_span(), any_span(), any_span(), any_span());
-    (any_id(), timeouts, any_policy(), any::<bool>(), 0..300usize).prop_map(
+    (any_id(), timeouts, any_policy(), any::<bool>(), any_size()).prop_map(
         |(id, (to_close, to_start, start_to_close, heartbeat), policy, eager, size)| {
             schedule_with(&id, |activity| {
                 activity.activity_type = Some(ActivityType { name: "deed".to_owned() });
@@ -92,7 +103,7 @@ fn schedules() -> impl Strategy<Value = Command> {
 }
 
 fn any_fields() -> impl Strategy<Value = std::collections::BTreeMap<String, Payload>> {
-    prop::collection::btree_map(any_id(), (0..300usize).prop_map(|size| bulk(size).unwrap().payloads[0].clone()), 0..3)
+    prop::collection::btree_map(any_id(), any_size().prop_map(|size| bulk(size).unwrap().payloads[0].clone()), 0..3)
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -123,22 +134,22 @@ fn any_command() -> impl Strategy<Value = Command> {
         }),
     ];
     let plain = prop_oneof![
-        6 => schedules(),
-        3 => (-1..40i64).prop_map(cancel_activity),
-        6 => (any_id(), any_span()).prop_map(|(id, span)| {
+        12 => schedules(),
+        1 => (-1..40i64).prop_map(cancel_activity),
+        9 => (any_id(), any_span()).prop_map(|(id, span)| {
             let mut command = start_timer(&id, 0);
             if let Some(Attributes::StartTimerCommandAttributes(timer)) = &mut command.attributes {
                 timer.start_to_fire_timeout = span;
             }
             command
         }),
-        3 => any_id().prop_map(|id| cancel_timer(&id)),
+        2 => any_id().prop_map(|id| cancel_timer(&id)),
         2 => any_id().prop_map(|name| marker(&name)),
         1 => state,
     ];
     let odd = (any_command_type(), prop::option::of(any_id().prop_map(|id| start_timer(&id, 1).attributes.unwrap())))
         .prop_map(|(command_type, attributes)| Command { command_type, attributes, ..Default::default() });
-    prop_oneof![30 => plain, 2 => closing, 1 => odd]
+    prop_oneof![60 => plain, 2 => closing, 1 => odd]
 }
 
 fn any_command_type() -> impl Strategy<Value = i32> {
@@ -173,14 +184,22 @@ fn any_time() -> impl Strategy<Value = Duration> {
     prop_oneof![12 => usual, 1 => Just(2 * HOUR), 1 => Just(100 * 365 * 24 * HOUR)]
 }
 
+fn rarely() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.1)
+}
+
+fn completions() -> impl Strategy<Value = Step> {
+    let options = (prop::option::weighted(0.3, any::<u8>()), any::<bool>(), rarely(), any::<bool>(), any::<bool>());
+    (any_commands(), options, rarely()).prop_map(|(commands, (cancel, take_back, force, inline, sticky), stale)| {
+        Step::Complete { commands, cancel, take_back, force, inline, sticky, stale }
+    })
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
-    let rarely = || prop::bool::weighted(0.1);
     prop_oneof![
         8 => (rarely(), any::<bool>(), rarely())
             .prop_map(|(stale, sticky, request)| Step::StartTask { stale, sticky, request }),
-        8 => (any_commands(), rarely(), any::<bool>(), any::<bool>(), rarely()).prop_map(
-            |(commands, force, inline, sticky, stale)| Step::Complete { commands, force, inline, sticky, stale }
-        ),
+        8 => completions(),
         2 => (0..40i32).prop_map(|cause| Step::FailTask { cause }),
         4 => (0..4u8, 0..3usize, rarely())
             .prop_map(|(id, size, hasty)| Step::Signal { id, size: size * 400, hasty }),
@@ -249,6 +268,15 @@ fn pick_activity(kit: &Kit, pick: u8) -> i64 {
     kit.state.activities.keys().nth(usize::from(pick) % count).copied().unwrap_or_default()
 }
 
+/// Timers that fired while a worker decides.
+fn fired_timers(kit: &Kit) -> impl Iterator<Item = String> {
+    let waiting = kit.state.volatile.buffered.iter().filter_map(|waiting| waiting.event.as_ref()?.attributes.as_ref());
+    waiting.filter_map(|attributes| match attributes {
+        HistoryAttributes::TimerFiredEventAttributes(fired) => Some(fired.timer_id.clone()),
+        _ => None,
+    })
+}
+
 /// Lets something happen. Refusals are as good as anything: the kit checks that they change nothing.
 fn happen(kit: &mut Kit, step: &Step) {
     match step {
@@ -259,10 +287,13 @@ fn happen(kit: &mut Kit, step: &Step) {
             let worker = Worker { request_id, sticky_queue };
             let _ = kit.start_exactly(scheduled - i64::from(*stale), attempt, worker);
         }
-        Step::Complete { commands, force, inline, sticky: keeps, stale } => {
+        Step::Complete { commands, cancel, take_back, force, inline, sticky: keeps, stale } => {
             let mut token = kit.token();
             token.attempt += i32::from(*stale);
-            let _ = kit.complete_as(&token, commands.clone(), |request| {
+            let cancelled = cancel.map(|pick| cancel_activity(pick_activity(kit, pick)));
+            let fired = fired_timers(kit).filter(|_| *take_back).map(|id| cancel_timer(&id));
+            let commands: Vec<_> = fired.chain(cancelled).chain(commands.iter().cloned()).collect();
+            let _ = kit.complete_as(&token, commands, |request| {
                 request.force_create_new_workflow_task = *force;
                 request.return_new_workflow_task = *inline;
                 request.sticky_attributes = keeps.then(|| sticky("sticky", 5));

@@ -1,0 +1,13 @@
+//! A server, a workflow with its worker, and short ways to say what is asked and what is expected.
+
+mod commands;
+mod flow;
+mod messages;
+mod refusal;
+mod server;
+
+pub(crate) use commands::*;
+pub(crate) use flow::*;
+pub(crate) use messages::*;
+pub(crate) use refusal::refused;
+pub(crate) use server::*;

@@ -1,0 +1,130 @@
+//! A whole server in this process, and connections to it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use perdure_config::{Assignment, DynamicConfig, Sources, Value, load};
+use perdure_persistence::{SharedStore, memory::MemoryStore};
+use perdure_proto::{
+    api::enums::IndexedValueType,
+    temporal::api::{
+        operatorservice::v1::operator_service_client::OperatorServiceClient,
+        workflowservice::v1::workflow_service_client::WorkflowServiceClient,
+    },
+};
+use perdure_server::{Node, NodeOptions, listen};
+use tonic::transport::{Channel, Endpoint};
+
+/// The stub of WorkflowService.
+pub(crate) type Rpc = WorkflowServiceClient<Channel>;
+
+/// The namespace that every server has.
+pub(crate) const NAMESPACE: &str = "default";
+
+/// A search attribute of that namespace.
+pub(crate) const ATTRIBUTE: (&str, IndexedValueType) = ("Amount", IndexedValueType::Int);
+
+/// Names a Temporal server to hold the tests against, in place of servers of their own. It must have been
+/// started with `--search-attribute Amount=Int` and
+/// `--dynamic-config-value history.workflowIdReuseMinimalInterval='"0s"'`.
+const ELSEWHERE: &str = "TEMPORAL_ADDRESS";
+
+/// Longest that any call takes before a test is taken to hang.
+const HANG: Duration = Duration::from_secs(40);
+
+/// How long a node may take to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A server under test.
+pub(crate) struct Server {
+    node: Option<Node>,
+    address: String,
+    channel: Channel,
+}
+
+impl Server {
+    /// A server with state in memory. Ids may be used again at once; all else is by default.
+    pub(crate) async fn start() -> Self {
+        if let Ok(address) = std::env::var(ELSEWHERE) {
+            let channel = connect(&address).await;
+            return Self { node: None, address, channel };
+        }
+        Self::with(&[("history.workflowIdReuseMinimalInterval", "0s")]).await
+    }
+
+    /// A server with state in memory and times of the dynamic configuration.
+    pub(crate) async fn with(times: &[(&str, &str)]) -> Self {
+        let value = |value: &str| Value::Text(value.to_owned());
+        Self::over(Arc::new(MemoryStore::new()), times.iter().map(|(key, time)| (*key, value(time)))).await
+    }
+
+    /// A server over a store.
+    pub(crate) async fn over(store: SharedStore, config: impl IntoIterator<Item = (&str, Value)>) -> Self {
+        let overrides: Vec<Assignment> =
+            config.into_iter().map(|(key, value)| Assignment { key: key.to_owned(), value }).collect();
+        let loaded = load(Sources { overrides: &overrides, ..Default::default() }).unwrap();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let node = Node::start(NodeOptions {
+            store,
+            listener: listen::listen("gRPC", "--port", ([127, 0, 0, 1], 0).into()).unwrap(),
+            config: DynamicConfig::new(loaded.settings),
+            namespaces: vec![NAMESPACE.to_owned()],
+            search_attributes: vec![(ATTRIBUTE.0.to_owned(), ATTRIBUTE.1)],
+            shards: 4,
+            threads: 2,
+            seed: next(),
+        })
+        .await
+        .unwrap();
+        let address = node.address().to_string();
+        let channel = connect(&address).await;
+        Self { node: Some(node), address, channel }
+    }
+
+    /// WorkflowService.
+    pub(crate) fn rpc(&self) -> Rpc {
+        WorkflowServiceClient::new(self.channel.clone())
+    }
+
+    /// WorkflowService over a connection of its own.
+    pub(crate) async fn connection(&self) -> Rpc {
+        WorkflowServiceClient::new(connect(&self.address).await)
+    }
+
+    /// OperatorService.
+    pub(crate) fn operator(&self) -> OperatorServiceClient<Channel> {
+        OperatorServiceClient::new(self.channel.clone())
+    }
+
+    /// What other services are reached through.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Stops the server; everything in it must end by itself.
+    pub(crate) async fn stop(self) {
+        let Some(node) = self.node else { return };
+        let report = node.stop(STOP).await;
+        assert!(report.complete && report.abandoned.is_empty(), "{report:?}");
+    }
+}
+
+async fn connect(address: &str) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().timeout(HANG).connect().await.unwrap()
+}
+
+/// A number that was not given before.
+fn next() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A name that nothing else has, also on a server that other tests have used.
+pub(crate) fn unique(name: &str) -> String {
+    format!("{name}-{:x}-{}", std::process::id(), next())
+}
