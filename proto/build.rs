@@ -14,10 +14,8 @@ const OWN_PROTOS: &[&str] = &["perdure/persistence/v1/records.proto", "perdure/t
 const SKIPPED_PACKAGES: &[&str] = &["coresdk", "temporal.api.cloud", "temporal.api.testservice", "grpc.health"];
 
 /// The two services that the frontend serves; their method names become [`rpcs.rs`].
-const SERVED: &[(&str, &str)] = &[
-    ("temporal.api.workflowservice.v1", "WorkflowService"),
-    ("temporal.api.operatorservice.v1", "OperatorService"),
-];
+const SERVED: &[(&str, &str)] =
+    &[("temporal.api.workflowservice.v1", "WorkflowService"), ("temporal.api.operatorservice.v1", "OperatorService")];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

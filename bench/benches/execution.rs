@@ -189,7 +189,8 @@ fn commits(criterion: &mut Criterion) {
             decision.unwrap().transition.unwrap()
         };
         let beating = start(&idle).state;
-        let token = tokens::ActivityTask { scheduled_event_id: queued.scheduled_event_id, attempt: 1, ..Default::default() };
+        let token =
+            tokens::ActivityTask { scheduled_event_id: queued.scheduled_event_id, attempt: 1, ..Default::default() };
         let signalled = world.decide(|env| signal::decide(&idle, ping(), false, env)).unwrap().transition.unwrap();
         let deciding = take_task(&world, &signalled.state);
 

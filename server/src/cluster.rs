@@ -35,10 +35,10 @@ pub async fn load_or_create(store: &SharedStore, shards: u32, seed: u64) -> Resu
     let fresh = records::Cluster { cluster_id: ids(seed)(), cluster_name: DEFAULT_NAME.to_owned() };
     let cluster = record(store, CLUSTER, fresh).await?;
     let map = ShardMap::uniform(shards);
-    let ranges = map.ranges().iter().map(|(first_token, shard)| records::ShardRange {
-        first_token: *first_token,
-        shard_id: shard.0,
-    });
+    let ranges = map
+        .ranges()
+        .iter()
+        .map(|(first_token, shard)| records::ShardRange { first_token: *first_token, shard_id: shard.0 });
     let map = record(store, SHARD_MAP, records::ShardMap { version: map.version(), ranges: ranges.collect() }).await?;
     let ranges = map.ranges.iter().map(|range| (range.first_token, ShardId(range.shard_id))).collect();
     let shard_map = ShardMap::from_ranges(map.version, ranges)

@@ -83,9 +83,11 @@ async fn open_store(options: &StartDevOptions) -> Result<SharedStore, StartError
     Ok(Arc::new(MetricsStore::new(Arc::new(store))))
 }
 
-/// The store's errors name the file themselves; the line that is shown does so too.
+/// The store's errors begin with the file's name, and so does the line that is shown.
 fn refused(path: &Path, error: &SqliteOpenError) -> StartError {
-    let (path, problem) = (path.to_owned(), error.to_string());
+    let text = error.to_string();
+    let problem = text.strip_prefix(&*path.to_string_lossy()).map_or(&*text, str::trim_start);
+    let (path, problem) = (path.to_owned(), problem.to_owned());
     match error {
         SqliteOpenError::Foreign { .. } | SqliteOpenError::NotADatabase { .. } | SqliteOpenError::TooNew { .. } => {
             StartError::Schema { path, problem }

@@ -60,7 +60,10 @@ impl History {
                     store: Arc::clone(&parts.store),
                     matching: matching.clone(),
                     namespaces: Arc::clone(&parts.namespaces),
-                    settings: HistorySettings { cache_bytes: parts.settings.cache_bytes / count, ..parts.settings.clone() },
+                    settings: HistorySettings {
+                        cache_bytes: parts.settings.cache_bytes / count,
+                        ..parts.settings.clone()
+                    },
                     seed: parts.seed ^ (u64::from(id.0) << 32),
                 };
                 let supervision = Supervision::new(format!("shard {id}"), STAGE);

@@ -55,5 +55,7 @@ impl<Q, R: Send + 'static> Ask<Q, R> {
 
 /// What a caller hears when the actor that held its request went away. The request may have been applied.
 fn interrupted() -> ServiceError {
-    ServiceError::unavailable("the request was interrupted before its outcome was known; try again with the same request id")
+    ServiceError::unavailable(
+        "the request was interrupted before its outcome was known; try again with the same request id",
+    )
 }

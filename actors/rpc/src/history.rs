@@ -28,7 +28,7 @@ pub enum ActivityOutcome {
     /// It succeeded.
     Completed(ws::RespondActivityTaskCompletedRequest),
     /// The attempt failed.
-    Failed(ws::RespondActivityTaskFailedRequest),
+    Failed(Box<ws::RespondActivityTaskFailedRequest>),
     /// It confirmed its cancellation.
     Canceled(ws::RespondActivityTaskCanceledRequest),
 }
@@ -161,7 +161,8 @@ impl HistoryClient {
     pub fn send(&self, key: &BusinessKey, call: HistoryCall) {
         let shard = self.directory.shard_map().shard_of(key);
         let Some(recipient) = self.directory.shard(shard) else {
-            return call.refuse(ServiceError::unavailable(format!("shard {shard} has no owner at the moment; try again")));
+            return call
+                .refuse(ServiceError::unavailable(format!("shard {shard} has no owner at the moment; try again")));
         };
         if let Err(gone) = recipient.tell(call) {
             gone.0.refuse(ServiceError::unavailable(format!("shard {shard} is restarting; try again")));
@@ -169,7 +170,13 @@ impl HistoryClient {
     }
 
     /// Sends a request and waits for its answer.
-    pub async fn ask<Q, R>(&self, key: &BusinessKey, caller: Caller, request: Q, permit: Option<Permit>) -> ServiceResult<R>
+    pub async fn ask<Q, R>(
+        &self,
+        key: &BusinessKey,
+        caller: Caller,
+        request: Q,
+        permit: Option<Permit>,
+    ) -> ServiceResult<R>
     where
         R: Send + 'static,
         HistoryCall: From<Ask<Q, R>>,

@@ -5,9 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use perdure_proto::api::enums::{
-    NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope,
-};
+use perdure_proto::api::enums::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use perdure_proto::api::failure::Failure;
 
 /// A result whose failure can be shown to a client.
@@ -190,7 +188,10 @@ impl ServiceError {
 
     /// [`ErrorKind::Unimplemented`], naming the RPC.
     pub fn unimplemented(rpc: &str) -> Self {
-        Self::new(ErrorKind::Unimplemented, format!("{rpc} is not served by this server yet; see docs/compatibility.md"))
+        Self::new(
+            ErrorKind::Unimplemented,
+            format!("{rpc} is not served by this server yet; see docs/compatibility.md"),
+        )
     }
 
     /// [`ErrorKind::ResourceExhausted`].

@@ -106,7 +106,7 @@ async fn fail(
         failures.push(replacement.clone());
         request.failure = Some(replacement);
     }
-    report(shared, call, ActivityOutcome::Failed(request)).await?;
+    report(shared, call, ActivityOutcome::Failed(Box::new(request))).await?;
     Ok(failures)
 }
 
@@ -202,11 +202,11 @@ fn by_id(call: Call<()>, workflow_id: String, run_id: String, activity_id: Strin
 }
 
 fn failed(identity: String, why: &str) -> ActivityOutcome {
-    ActivityOutcome::Failed(ws::RespondActivityTaskFailedRequest {
+    ActivityOutcome::Failed(Box::new(ws::RespondActivityTaskFailedRequest {
         identity,
         failure: Some(server_failure(why)),
         ..Default::default()
-    })
+    }))
 }
 
 /// A retry delay must be a duration that protobuf allows, in the failure and in its causes.

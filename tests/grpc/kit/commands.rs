@@ -20,10 +20,7 @@ pub(crate) fn command(command_type: CommandType, attributes: Attributes) -> Comm
 
 pub(crate) fn complete(result: &str) -> Command {
     let attributes = CompleteWorkflowExecutionCommandAttributes { result: payloads(result) };
-    command(
-        CommandType::CompleteWorkflowExecution,
-        Attributes::CompleteWorkflowExecutionCommandAttributes(attributes),
-    )
+    command(CommandType::CompleteWorkflowExecution, Attributes::CompleteWorkflowExecutionCommandAttributes(attributes))
 }
 
 pub(crate) fn fail(message: &str) -> Command {
@@ -37,8 +34,7 @@ pub(crate) fn cancel() -> Command {
 }
 
 pub(crate) fn timer(id: &str, after: Duration) -> Command {
-    let attributes =
-        StartTimerCommandAttributes { timer_id: id.to_owned(), start_to_fire_timeout: span(after) };
+    let attributes = StartTimerCommandAttributes { timer_id: id.to_owned(), start_to_fire_timeout: span(after) };
     command(CommandType::StartTimer, Attributes::StartTimerCommandAttributes(attributes))
 }
 
@@ -66,8 +62,5 @@ pub(crate) fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Com
 
 pub(crate) fn cancel_activity(scheduled_event_id: i64) -> Command {
     let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
-    command(
-        CommandType::RequestCancelActivityTask,
-        Attributes::RequestCancelActivityTaskCommandAttributes(attributes),
-    )
+    command(CommandType::RequestCancelActivityTask, Attributes::RequestCancelActivityTaskCommandAttributes(attributes))
 }

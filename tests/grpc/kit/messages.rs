@@ -48,10 +48,7 @@ pub(crate) fn sticky(name: &str, normal: &str) -> Option<TaskQueue> {
 
 /// What a worker says that keeps the workflow in its cache.
 pub(crate) fn stick_to(name: &str, normal: &str) -> Option<StickyExecutionAttributes> {
-    Some(StickyExecutionAttributes {
-        worker_task_queue: sticky(name, normal),
-        schedule_to_start_timeout: seconds(10),
-    })
+    Some(StickyExecutionAttributes { worker_task_queue: sticky(name, normal), schedule_to_start_timeout: seconds(10) })
 }
 
 pub(crate) fn execution(workflow_id: &str, run_id: &str) -> Option<WorkflowExecution> {

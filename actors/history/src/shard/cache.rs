@@ -26,8 +26,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(budget: usize) -> Self {
-        let lazy_flush = Duration::from_millis(500);
+    pub(super) fn new(budget: usize, lazy_flush: Duration) -> Self {
         Self { budget, bytes: 0, ticks: 0, order: BTreeMap::new(), lazy: VecDeque::new(), lazy_flush }
     }
 
@@ -81,13 +80,18 @@ impl Shard {
 
     /// Writes starts of workflow tasks that nothing else wrote since.
     pub(super) fn flush_lazy(&mut self, now: Timestamp, ctx: &mut Ctx<Self>) {
+        let mut busy = Vec::new();
         while let Some(key) = self.cache.pop_lazy(now) {
             let Some(mut holder) = self.holders.remove(&key) else { continue };
-            let unsaved = holder.runs.iter().position(|run| run.unsaved.since.is_some());
-            if let Some(index) = unsaved.filter(|_| !holder.is_busy()) {
-                self.stage(&key, &mut holder, index, Vec::new(), None, Box::new(|_, _, _| {}));
+            match holder.runs.iter().position(|run| run.unsaved.since.is_some()) {
+                Some(_) if holder.is_busy() => busy.push(key.clone()),
+                Some(index) => self.stage(&key, &mut holder, index, Vec::new(), None, Box::new(|_, _, _| {})),
+                None => {}
             }
             self.holders.insert(key, holder);
+        }
+        for key in busy {
+            self.cache.remember_lazy(ctx.now(), &key);
         }
         self.flush(ctx);
     }

@@ -11,7 +11,7 @@ use perdure_execution::{
         limits,
     },
 };
-use perdure_kernel::{BusinessKey, ErrorKind, ServiceError, ServiceResult};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult};
 use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{
     Ask, HistoryCall, QueueKind,
@@ -23,9 +23,10 @@ use super::{
     Shard,
     commit::AfterCommit,
     holder::Holder,
-    work::Found,
     poll_response::{Needs, TaskAnswer, activity_answer},
     reads::not_found,
+    run::Run,
+    work::Found,
 };
 
 /// The place of a run that a request is about.
@@ -131,7 +132,7 @@ impl Shard {
         ask: Ask<Q, R>,
         decide: impl FnOnce(&WorkflowState, Q, &mut Env<'_>) -> ServiceResult<Decision<A>>,
         answer: impl FnOnce(A) -> R + 'static,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) where
         R: Send + 'static,
         A: 'static,
@@ -158,7 +159,7 @@ impl Shard {
         reply: Reply<ServiceResult<R>>,
         permit: Option<Permit>,
         answer: impl FnOnce(A) -> R + 'static,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) where
         R: Send + 'static,
         A: 'static,
@@ -181,7 +182,6 @@ impl Shard {
                     reply.send(result.map(|()| answer(given)));
                 });
                 self.commit(key, holder, index, transition, after, ctx);
-                self.release_queries(&mut holder.runs[index], ctx);
             }
         }
     }
@@ -193,12 +193,13 @@ impl Shard {
         reason: &'static str,
         namespace: &perdure_kernel::Namespace,
         reply: Reply<ServiceResult<R>>,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Target { key, holder, index } = target;
         let mut env = Env { now: ctx.now(), namespace, random: &mut self.random };
         let transition = calls::terminate::by_server(&holder.runs[index].state, reason, &mut env);
-        let after: AfterCommit = Box::new(move |_, _, _| reply.send(Err(ServiceError::invalid_argument(reason))));
+        let refused = ServiceError::invalid_argument(reason);
+        let after: AfterCommit = Box::new(move |_, result, _| reply.send(result.and(Err(refused))));
         self.commit(key, holder, index, transition, after, ctx);
     }
 
@@ -209,7 +210,7 @@ impl Shard {
             Box<WithToken<perdure_proto::tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>,
             ws::RespondWorkflowTaskCompletedResponse,
         >,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Ask { caller, request, reply, permit } = ask;
         let Target { key, holder, index } = target;
@@ -224,15 +225,16 @@ impl Shard {
         let decision = task_completed::decide(&holder.runs[index].state, &token, completed, &mut env);
         let (transition, answer) = match decision {
             Ok(Decision { transition: Some(transition), answer }) => (transition, answer),
-            Ok(Decision { transition: None, .. }) => return reply.send(Ok(ws::RespondWorkflowTaskCompletedResponse::default())),
+            Ok(Decision { transition: None, .. }) => {
+                return reply.send(Ok(ws::RespondWorkflowTaskCompletedResponse::default()));
+            }
             Err(error) => return reply.send(Err(error)),
         };
         self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
         let run = &mut holder.runs[index];
-        self.answer_queries(run, query_results);
-        self.release_queries(run, ctx);
         let eager = answer.eager_activities.iter().filter_map(|id| activity_answer(&run.state, *id, &namespace));
-        let response = ws::RespondWorkflowTaskCompletedResponse { activity_tasks: eager.collect(), ..Default::default() };
+        let response =
+            ws::RespondWorkflowTaskCompletedResponse { activity_tasks: eager.collect(), ..Default::default() };
         let page_max = namespace.limits.history_page_size_max;
         // The worker that answers keeps the workflow in its cache exactly when it is the sticky one.
         let sticky = !run.state.volatile.run.sticky_queue.is_empty();
@@ -241,16 +243,23 @@ impl Shard {
             if answer.new_task { TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str()) } else { None };
         self.after_last_staged(Box::new(move |shard, result: ServiceResult<()>, ctx| {
             let _permit = permit;
+            if result.is_ok()
+                && let Some(run) = shard.run_mut(&run_key)
+            {
+                run.answer_queries(query_results);
+            }
             let result = result.and(answer.refused.map_or(Ok(()), Err));
             if let Err(error) = result {
                 return reply.send(Err(error));
             }
             let Some(task) = task else { return reply.send(Ok(response)) };
             task.send(shard, &run_key, ctx, move |task| {
-                reply.send(task.map(|task| ws::RespondWorkflowTaskCompletedResponse {
-                    workflow_task: Some(*task),
-                    ..response
-                }));
+                reply.send(
+                    task.map(|task| ws::RespondWorkflowTaskCompletedResponse {
+                        workflow_task: Some(*task),
+                        ..response
+                    }),
+                );
             });
         }));
     }
@@ -277,19 +286,38 @@ impl Shard {
             Ok(decision) => decision,
             Err(error) => return reply.send(Err(error)),
         };
+        let mut durable = true;
         if let Some(transition) = decision.transition {
-            holder.runs[index].take(transition, ctx.now());
-            self.cache.remember_lazy(ctx.now(), key);
-            self.arm_volatile_wake(&mut holder.runs[index]);
+            let run = &mut holder.runs[index];
+            run.kept_row = run.task_row.filter(|row| self.immediate.keep(*row));
+            durable = run.kept_row.is_some();
+            if durable {
+                // Should the start be lost, the task's row is still there: the task is offered again.
+                run.take(transition, ctx.now());
+                self.cache.remember_lazy(ctx.now(), key);
+                self.arm_volatile_wake(run);
+            } else {
+                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
+            }
         }
         let needs = if sticky_queue.is_some() { Needs::News } else { Needs::Everything };
         let page_max = namespace.limits.history_page_size_max;
         let run = &mut holder.runs[index];
         let run_key = run.state.key.clone();
-        match TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str()) {
-            Some(answer) => answer.send(self, &run_key, ctx, move |answer| reply.send(answer)),
-            None => reply.send(Err(ServiceError::new(ErrorKind::StaleTask, "the workflow task has ended"))),
-        }
+        let answer = TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str());
+        let send = move |shard: &mut Self, result: ServiceResult<()>, ctx: &mut Ctx<Self>| match (result, answer) {
+            (Err(error), _) => reply.send(Err(error)),
+            (Ok(()), Some(answer)) => answer.send(shard, &run_key, ctx, move |answer| reply.send(answer)),
+            (Ok(()), None) => reply.send(Err(ServiceError::new(ErrorKind::StaleTask, "the workflow task has ended"))),
+        };
+        if durable { send(self, Ok(()), ctx) } else { self.after_last_staged(Box::new(send)) }
+    }
+
+    /// A run in memory.
+    fn run_mut(&mut self, key: &ExecutionKey) -> Option<&mut Run> {
+        let holder = self.holders.get_mut(&key.business)?;
+        let index = holder.position(&key.run_id)?;
+        holder.runs.get_mut(index)
     }
 
     /// A poller took an activity task.
@@ -297,7 +325,7 @@ impl Shard {
         &mut self,
         target: Target<'_>,
         ask: Ask<Box<ActivityTaskStart>, Box<ws::PollActivityTaskQueueResponse>>,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Ask { caller, request, reply, .. } = ask;
         let Target { key, holder, index } = target;
@@ -336,7 +364,7 @@ fn decide_outcome(
         }
         ActivityOutcome::Failed(failed) => (
             activity_outcome::Outcome::Failed {
-                failure: failed.failure,
+                failure: failed.failure.map(Box::new),
                 last_heartbeat_details: failed.last_heartbeat_details,
             },
             reporter(failed.identity, failed.worker_version),

@@ -55,6 +55,8 @@ struct Staged {
     key: BusinessKey,
     tasks: Vec<i64>,
     wakes: Vec<(Timestamp, i64, ExecutionKey)>,
+    /// A finished task's row that was kept until this is stored.
+    kept_row: Option<i64>,
     after: AfterCommit,
 }
 
@@ -73,7 +75,7 @@ impl Shard {
         index: usize,
         mut transition: Transition,
         after: AfterCommit,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let now = ctx.now();
         let successor = transition.successor.take();
@@ -93,7 +95,7 @@ impl Shard {
         holder: &mut Holder,
         mut transition: Transition,
         after: AfterCommit,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let tasks = std::mem::take(&mut transition.tasks);
         let run = Run::new(perdure_execution::workflow::WorkflowState::empty(transition.state.key.clone()), 0);
@@ -117,14 +119,19 @@ impl Shard {
     ) {
         let run = &mut holder.runs[index];
         let Some(lease) = &mut self.lease else { return };
-        let mut staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), after };
+        let kept_row = run.kept_row.take();
+        let mut staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), kept_row, after };
         if let Some((fire_at, id)) = next_wake(run, || lease.take_id()) {
             let task = records::WakeTask { execution: Some(execution_ref(&run.state.key)) };
             self.pipeline.open.timers.push(TimerRow { fire_at, id, task: task.encode_to_vec().into() });
+            self.timers.stage((fire_at, id));
             staged.wakes.push((fire_at, id, run.state.key.clone()));
         }
         for task in tasks {
             let id = lease.take_id();
+            if matches!(task, NewTask::Workflow(_)) {
+                run.task_row = Some(id);
+            }
             let task = immediate_task(id, &run.state.key, task);
             self.immediate.stage(task.clone());
             self.pipeline.open.tasks.push(task);
@@ -156,7 +163,8 @@ impl Shard {
         }
         let write = ExecutionWrite { key: run.state.key, op: ExecutionOp::Delete, current };
         self.pipeline.open.executions.push(write);
-        self.pipeline.open.staged.push(Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), after });
+        let staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), kept_row: run.kept_row, after };
+        self.pipeline.open.staged.push(staged);
         holder.uncommitted = true;
     }
 
@@ -182,7 +190,7 @@ impl Shard {
             commit.immediate = Some(ImmediateBatch { first_id, last_id, tasks });
         }
         commit.immediate_ack = self.immediate.take_ack(FINISHED_ROWS_TO_ACK, lease.next_id());
-        commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK);
+        commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK, ctx.now());
         metrics::histogram!("shard_commit_executions").record(commit.executions.len() as f64);
         self.pipeline.in_flight = Some(batch.staged);
         let (store, epoch) = (self.store.clone(), self.epoch);
@@ -206,6 +214,9 @@ impl Shard {
             for (fire_at, id, run) in decision.wakes {
                 self.timers.insert_stored(fire_at, id, run);
             }
+            if let Some(id) = decision.kept_row {
+                self.immediate.release(id);
+            }
             for id in decision.tasks {
                 self.dispatch(id, ctx);
             }
@@ -226,7 +237,7 @@ impl Shard {
 
     fn commit_failed(&mut self, staged: Vec<Staged>, error: &StoreError, ctx: &mut Ctx<Self>) {
         tracing::warn!(shard = %self.id, %error, executions = staged.len(), "commit failed");
-        let answer = || match error.kind {
+        let sent = || match error.kind {
             StoreErrorKind::OutcomeUnknown => ServiceError::unavailable(
                 "the database did not confirm the write, which may have been applied; try again with the same request id",
             ),
@@ -235,14 +246,19 @@ impl Shard {
             | StoreErrorKind::AlreadyExists
             | StoreErrorKind::NotFound
             | StoreErrorKind::Unavailable
-            | StoreErrorKind::Corrupt => {
-                ServiceError::unavailable(format!("the database refused the write, nothing changed; try again: {}", error.message))
-            }
+            | StoreErrorKind::Corrupt => ServiceError::unavailable(format!(
+                "the database refused the write, nothing changed; try again: {}",
+                error.message
+            )),
         };
         // What was decided after this batch rests on it: all of it is given up, and read again when asked for.
         let open = std::mem::take(&mut self.pipeline.open);
-        for decision in staged.into_iter().chain(open.staged) {
-            (decision.after)(self, Err(answer()), ctx);
+        for decision in staged {
+            (decision.after)(self, Err(sent()), ctx);
+        }
+        for decision in open.staged {
+            let unsent = format!("the write before this one failed, nothing changed; try again: {}", error.message);
+            (decision.after)(self, Err(ServiceError::unavailable(unsent)), ctx);
         }
         self.start_anew("a commit failed", ctx);
     }

@@ -3,7 +3,11 @@
 //! A task's row stays in the store until matching answers for the task, so that a crash loses none. Rows
 //! of finished tasks are deleted by range, inside a later commit.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use perdure_kernel::{ErrorKind, ExecutionKey, Namespace, NamespaceId, ServiceResult, Timestamp};
 use perdure_proto::records::{self, immediate_task::Task};
@@ -18,6 +22,9 @@ use super::{Shard, message::ShardMsg};
 /// Wait before a task that matching could not take is offered again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
+/// Wait before a task of a namespace that is not known here is offered.
+const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
+
 /// Tasks that are not finished, by id.
 #[derive(Default)]
 pub(super) struct Immediate {
@@ -25,6 +32,10 @@ pub(super) struct Immediate {
     retries: BTreeMap<(Timestamp, i64), ()>,
     finished: usize,
     resumed: Vec<i64>,
+    /// Finished tasks whose rows must stay: should this node die, they have to be offered again.
+    kept: BTreeSet<i64>,
+    /// Rows below this are deleted, or are about to be.
+    acked: i64,
 }
 
 impl Immediate {
@@ -52,7 +63,23 @@ impl Immediate {
             return None;
         }
         self.finished = 0;
-        Some(self.outstanding.first_key_value().map_or(next_id, |(id, _)| *id))
+        let open = [self.outstanding.first_key_value().map(|(id, _)| *id), self.kept.first().copied()];
+        self.acked = open.into_iter().flatten().min().unwrap_or(next_id);
+        Some(self.acked)
+    }
+
+    /// Keeps a task's row in the store although matching has the task. False when it may be gone already.
+    pub(super) fn keep(&mut self, id: i64) -> bool {
+        let stored = id >= self.acked;
+        if stored {
+            self.kept.insert(id);
+        }
+        stored
+    }
+
+    /// A row that was kept is not needed any more.
+    pub(super) fn release(&mut self, id: i64) {
+        self.kept.remove(&id);
     }
 
     fn finish(&mut self, id: i64) {
@@ -64,14 +91,14 @@ impl Immediate {
 
 impl Shard {
     /// Offers the tasks that an earlier owner left.
-    pub(super) fn dispatch_resumed(&mut self, ctx: &mut Ctx<Self>) {
+    pub(super) fn dispatch_resumed(&mut self, ctx: &Ctx<Self>) {
         for id in std::mem::take(&mut self.immediate.resumed) {
             self.dispatch(id, ctx);
         }
     }
 
     /// Offers again what matching could not take.
-    pub(super) fn retry_tasks(&mut self, now: Timestamp, ctx: &mut Ctx<Self>) {
+    pub(super) fn retry_tasks(&mut self, now: Timestamp, ctx: &Ctx<Self>) {
         while self.immediate.next_retry().is_some_and(|at| at <= now) {
             if let Some(((_, id), ())) = self.immediate.retries.pop_first() {
                 self.dispatch(id, ctx);
@@ -80,10 +107,13 @@ impl Shard {
     }
 
     /// Offers a task to matching.
-    pub(super) fn dispatch(&mut self, id: i64, ctx: &mut Ctx<Self>) {
+    pub(super) fn dispatch(&mut self, id: i64, ctx: &Ctx<Self>) {
         let Some(task) = self.immediate.outstanding.get(&id) else { return };
         let Some(add) = add_task(task, ctx.now()) else { return self.immediate.finish(id) };
-        let Some(caller) = self.internal_caller(&add.queue.namespace_id) else { return self.immediate.finish(id) };
+        let Some(caller) = self.internal_caller(&add.queue.namespace_id) else {
+            self.immediate.retries.insert((ctx.now() + UNKNOWN_NAMESPACE_DELAY, id), ());
+            return;
+        };
         let queue = add.queue.clone();
         let myself = ctx.myself();
         let ask = Ask::with_callback(caller, add, move |result: ServiceResult<()>| {
@@ -94,11 +124,17 @@ impl Shard {
     }
 
     /// Matching answered.
-    pub(super) fn task_handed(&mut self, id: i64, result: ServiceResult<()>, ctx: &mut Ctx<Self>) {
+    pub(super) fn task_handed(&mut self, id: i64, result: ServiceResult<()>, ctx: &Ctx<Self>) {
         let Err(error) = result else { return self.immediate.finish(id) };
+        if !self.immediate.outstanding.contains_key(&id) {
+            // A task of an earlier lease: the store gives it again.
+            return;
+        }
         if error.kind == ErrorKind::StickyWorkerUnavailable {
             // The worker that had the workflow in its cache is gone: any worker will do.
-            if let Some(Task::WorkflowTask(task)) = self.immediate.outstanding.get_mut(&id).and_then(|task| task.task.as_mut()) {
+            if let Some(Task::WorkflowTask(task)) =
+                self.immediate.outstanding.get_mut(&id).and_then(|task| task.task.as_mut())
+            {
                 task.sticky = false;
                 task.task_queue.clone_from(&task.normal_task_queue);
                 return self.dispatch(id, ctx);
@@ -126,11 +162,8 @@ impl Shard {
 fn add_task(task: &records::ImmediateTask, now: Timestamp) -> Option<AddTask> {
     let execution = task.execution.as_ref()?;
     let namespace = NamespaceId::from(execution.namespace_id.as_str());
-    let queued = records::QueuedTask {
-        execution: Some(execution.clone()),
-        created_at: now.as_nanos(),
-        ..Default::default()
-    };
+    let queued =
+        records::QueuedTask { execution: Some(execution.clone()), created_at: now.as_nanos(), ..Default::default() };
     let expires = |after: i64| if after == 0 { 0 } else { now.as_nanos().saturating_add(after) };
     Some(match task.task.as_ref()? {
         Task::WorkflowTask(task) => AddTask {

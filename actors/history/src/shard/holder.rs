@@ -70,20 +70,20 @@ impl Holder {
         }
     }
 
-    /// Adds a run. Those that nobody needs make room.
+    /// Adds a run. The positions of the others stay.
     pub(super) fn add(&mut self, run: Run) -> usize {
-        while self.runs.len() >= RUNS_MAX {
-            let current = self.current.clone();
-            let unneeded = |run: &Run| {
-                current != Current::Run(Arc::clone(&run.run_id)) && run.watchers.is_empty() && run.unsaved.since.is_none()
-            };
-            match self.runs.iter().position(unneeded) {
-                Some(index) => drop(self.runs.remove(index)),
-                None => break,
-            }
-        }
         self.runs.push(run);
         self.runs.len() - 1
+    }
+
+    /// Forgets runs that nobody needs while there are too many. Not in the middle of a piece of work, which
+    /// knows its run by its position.
+    pub(super) fn trim(&mut self) {
+        while self.runs.len() > RUNS_MAX {
+            let current = |run: &Run| matches!(&self.current, Current::Run(run_id) if *run_id == run.run_id);
+            let Some(index) = self.runs.iter().position(|run| !current(run) && run.is_quiet()) else { break };
+            self.runs.remove(index);
+        }
     }
 
     /// Approximate memory.
@@ -94,7 +94,6 @@ impl Holder {
 
     /// Whether nothing would be lost by forgetting this id.
     pub(super) fn is_forgettable(&self) -> bool {
-        let quiet = |run: &Run| run.watchers.is_empty() && run.queries.is_empty() && run.unsaved.since.is_none();
-        !self.is_busy() && self.waiting.is_empty() && self.runs.iter().all(quiet)
+        !self.is_busy() && self.waiting.is_empty() && self.runs.iter().all(Run::is_quiet)
     }
 }

@@ -1,7 +1,7 @@
 //! The shard's lease: the fence of its writes and the source of its task ids.
 
 use perdure_kernel::Timestamp;
-use perdure_persistence::{SharedStore, StoreError, StoreErrorKind, shard::ShardLease};
+use perdure_persistence::{SharedStore, StoreError, shard::ShardLease};
 use perdure_proto::records;
 use perdure_runtime::Ctx;
 use prost::Message;
@@ -52,13 +52,13 @@ impl Lease {
 
 impl Shard {
     /// Asks the store for the lease and for what is pending.
-    pub(super) fn acquire_lease(&mut self, _now: Timestamp, ctx: &mut Ctx<Self>) {
+    pub(super) fn acquire_lease(&self, ctx: &mut Ctx<Self>) {
         let (store, id, owner) = (self.store.clone(), self.id, self.settings.owner.clone());
         let first_page = super::timers::PAGE;
         ctx.spawn_io(
             async move {
                 let taken = take(&store, id, &owner, first_page).await;
-                if taken.as_ref().is_err_and(|error| error.kind != StoreErrorKind::Corrupt) {
+                if taken.is_err() {
                     tokio::time::sleep(RETRY_DELAY).await;
                 }
                 taken
@@ -73,7 +73,7 @@ impl Shard {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(shard = %self.id, %error, "shard cannot be taken; trying again");
-                return self.acquire_lease(ctx.now(), ctx);
+                return self.acquire_lease(ctx);
             }
         };
         tracing::debug!(shard = %self.id, range_id = taken.lease.range_id, "shard taken");

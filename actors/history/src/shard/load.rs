@@ -1,9 +1,9 @@
 //! Reading an execution from the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use perdure_execution::items;
-use perdure_kernel::{BusinessKey, ExecutionKey, ServiceError, ShardId};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ShardId, Timestamp};
 use perdure_persistence::{SharedStore, StoreError, StoreErrorKind, shard::StoredExecution};
 use perdure_runtime::Ctx;
 
@@ -12,22 +12,27 @@ use super::{
     holder::{Current, Holder},
     message::{Loaded, LoadedRun, ShardMsg},
     run::Run,
-    work::Selector,
+    timers::TimerQueue,
+    work::{Job, Selector},
 };
+
+/// Wait before a wake-up is tried again whose run could not be read.
+const WAKE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Asks the store for a run. Work for its id waits meanwhile.
-    pub(super) fn load(&mut self, key: &BusinessKey, holder: &mut Holder, selector: Selector, ctx: &mut Ctx<Self>) {
+    pub(super) fn load(&self, key: &BusinessKey, holder: &mut Holder, selector: Selector, ctx: &mut Ctx<Self>) {
         holder.loading = true;
         let asked = match (&selector, &holder.current) {
             (Selector::Run(run_id), _) | (Selector::Current, Current::Run(run_id)) => Some(Arc::clone(run_id)),
             (Selector::Current, Current::Unknown | Current::Absent) => None,
         };
+        let known = holder.current.clone();
         let (store, shard, key, epoch) = (self.store.clone(), self.id, key.clone(), self.epoch);
         ctx.spawn_io(
             async move {
-                let result = read(&store, shard, &key, asked.clone()).await;
-                Loaded { key, epoch, asked, result }
+                let result = read(&store, shard, &key, asked, known).await;
+                Loaded { key, epoch, result }
             },
             |loaded| ShardMsg::Loaded(Box::new(loaded)),
         );
@@ -42,17 +47,15 @@ impl Shard {
         holder.loading = false;
         match loaded.result {
             Ok(found) => {
-                if loaded.asked.is_none() {
-                    holder.current = found.current.clone().map_or(Current::Absent, Current::Run);
-                }
-                if let Err(error) = place(holder, &loaded.key, loaded.asked.or(found.current), found.run) {
+                holder.current = found.current;
+                if let Err(error) = place(holder, &loaded.key, found.run, ctx.now()) {
                     tracing::error!(shard = %self.id, workflow_id = %loaded.key.business_id, %error, "execution is damaged");
-                    refuse_first(holder, ServiceError::new(perdure_kernel::ErrorKind::DataLoss, error));
+                    refuse_first(holder, &mut self.timers, ctx.now(), ServiceError::new(ErrorKind::DataLoss, error));
                 }
             }
             Err(error) => {
                 tracing::warn!(shard = %self.id, %error, "execution cannot be read");
-                refuse_first(holder, unreadable(&error));
+                refuse_first(holder, &mut self.timers, ctx.now(), unreadable(&error));
             }
         }
         self.advance(&loaded.key, ctx);
@@ -62,37 +65,53 @@ impl Shard {
 fn place(
     holder: &mut Holder,
     key: &BusinessKey,
-    run_id: Option<Arc<str>>,
-    stored: Option<(Arc<str>, StoredExecution)>,
+    found: Option<(Arc<str>, Option<StoredExecution>)>,
+    now: Timestamp,
 ) -> Result<(), String> {
-    let Some((run_id, stored)) = stored else {
-        holder.missing = run_id;
+    let Some((run_id, stored)) = found else { return Ok(()) };
+    let Some(stored) = stored else {
+        holder.missing = Some(run_id);
         return Ok(());
     };
+    if holder.position(&run_id).is_some() {
+        // It was read by its id, and now as the current one.
+        return Ok(());
+    }
     let key = ExecutionKey { business: key.clone(), run_id };
     let items = stored.items.into_iter().map(|(item, bytes)| ((item.kind, item.name), bytes));
-    let state = items::decode(key, &stored.record, items).map_err(|damage| damage.to_string())?;
+    let mut state = items::decode(key, &stored.record, items).map_err(|damage| damage.to_string())?;
+    if state.volatile.run.wake_at <= now.as_nanos() {
+        // The row of a wake-up whose time has come may have fired for nothing and be deleted: what the run
+        // waits for next needs one of its own.
+        state.volatile.run.wake_at = 0;
+    }
     holder.add(Run::new(state, stored.version));
     Ok(())
 }
 
-/// The work that caused the read is answered; what waits behind it asks for itself.
-fn refuse_first(holder: &mut Holder, error: ServiceError) {
-    if let Some(job) = holder.waiting.pop_front() {
-        job.refuse(error);
+/// The work that caused the read is answered; what waits behind it asks for itself. A wake-up is tried again.
+fn refuse_first(holder: &mut Holder, timers: &mut TimerQueue, now: Timestamp, error: ServiceError) {
+    match holder.waiting.pop_front() {
+        Some(Job::Wake { key, entry }) if error.kind == ErrorKind::Unavailable => {
+            timers.postpone(entry, now + WAKE_RETRY_DELAY, key);
+        }
+        Some(job) => job.refuse(error),
+        None => {}
     }
 }
 
 /// What a client hears when the store cannot be read.
 pub(super) fn unreadable(error: &StoreError) -> ServiceError {
     match error.kind {
-        StoreErrorKind::Corrupt => ServiceError::new(perdure_kernel::ErrorKind::DataLoss, error.message.clone()),
+        StoreErrorKind::Corrupt => ServiceError::new(ErrorKind::DataLoss, error.message.clone()),
         StoreErrorKind::LeaseLost
         | StoreErrorKind::Conflict
         | StoreErrorKind::AlreadyExists
         | StoreErrorKind::NotFound
         | StoreErrorKind::Unavailable
-        | StoreErrorKind::OutcomeUnknown => ServiceError::unavailable(format!("the database does not answer: {}", error.message)),
+        | StoreErrorKind::OutcomeUnknown => {
+            ServiceError::unavailable(format!("the database does not answer: {}", error.message))
+        }
     }
 }
 
@@ -101,16 +120,20 @@ async fn read(
     shard: ShardId,
     key: &BusinessKey,
     asked: Option<Arc<str>>,
+    known: Current,
 ) -> Result<LoadedRun, StoreError> {
-    let (current, run_id) = match asked {
-        Some(run_id) => (None, Some(run_id)),
-        None => {
-            let current: Option<Arc<str>> = store.current_run(shard, key).await?.map(Into::into);
-            (current.clone(), current)
-        }
+    // Also when a run is asked for by its id: should another run follow it, or should it be removed, the
+    // pointer to the current one moves, and that write says where it points now.
+    let current = match known {
+        Current::Unknown => store.current_run(shard, key).await?.map_or(Current::Absent, |id| Current::Run(id.into())),
+        known @ (Current::Absent | Current::Run(_)) => known,
     };
-    let Some(run_id) = run_id else { return Ok(LoadedRun { current, run: None }) };
+    let run_id = match (asked, &current) {
+        (Some(run_id), _) => run_id,
+        (None, Current::Run(run_id)) => Arc::clone(run_id),
+        (None, Current::Unknown | Current::Absent) => return Ok(LoadedRun { current, run: None }),
+    };
     let execution = ExecutionKey { business: key.clone(), run_id: Arc::clone(&run_id) };
     let stored = store.load_execution(shard, &execution).await?;
-    Ok(LoadedRun { current, run: stored.map(|stored| (run_id, stored)) })
+    Ok(LoadedRun { current, run: Some((run_id, stored)) })
 }

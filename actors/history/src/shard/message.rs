@@ -9,6 +9,8 @@ use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{Ask, HistoryCall};
 use std::sync::Arc;
 
+use super::holder::Current;
+
 /// A message to a shard.
 pub(crate) enum ShardMsg {
     /// A request.
@@ -62,17 +64,15 @@ pub(crate) struct Loaded {
     pub(crate) key: BusinessKey,
     /// The incarnation of the shard that asked.
     pub(crate) epoch: u64,
-    /// The run asked for; `None` for the current one.
-    pub(crate) asked: Option<Arc<str>>,
     pub(crate) result: Result<LoadedRun, StoreError>,
 }
 
 /// What was found.
 pub(crate) struct LoadedRun {
-    /// The id's current run, when that was asked.
-    pub(crate) current: Option<Arc<str>>,
-    /// The run and its stored form.
-    pub(crate) run: Option<(Arc<str>, StoredExecution)>,
+    /// The id's current run.
+    pub(super) current: Current,
+    /// The run asked for, and its stored form; `None` when that is the current one and there is none.
+    pub(super) run: Option<(Arc<str>, Option<StoredExecution>)>,
 }
 
 /// Outcome of a query that went to a worker through matching.
@@ -82,4 +82,3 @@ pub(crate) struct QueryReturned {
     pub(crate) was_sticky: bool,
     pub(crate) result: Result<ws::QueryWorkflowResponse, ServiceError>,
 }
-

@@ -84,7 +84,7 @@ impl Shard {
             lease: None,
             waiting: VecDeque::new(),
             holders: HashMap::new(),
-            cache: Cache::new(parts.settings.cache_bytes),
+            cache: Cache::new(parts.settings.cache_bytes, parts.settings.lazy_flush),
             pipeline: Pipeline::default(),
             immediate: Immediate::default(),
             timers: TimerQueue::default(),
@@ -98,7 +98,7 @@ impl Shard {
     fn accept(&mut self, job: Job, ctx: &mut Ctx<Self>) {
         if self.lease.is_some() {
             self.submit(job, ctx);
-        } else if self.waiting.len() < WAITING_FOR_LEASE_MAX {
+        } else if self.waiting.len() < WAITING_FOR_LEASE_MAX && !self.draining {
             self.waiting.push_back(job);
         } else {
             job.refuse(ServiceError::unavailable(format!("shard {} is not ready; try again", self.id)));
@@ -106,8 +106,9 @@ impl Shard {
     }
 
     /// Sets the actor's one timer to whatever comes first.
-    fn arm_timer(&mut self, ctx: &mut Ctx<Self>) {
-        let next = [self.timers.next_due(), self.watchers.next_due(), self.immediate.next_retry(), self.cache.flush_due()];
+    fn arm_timer(&self, ctx: &mut Ctx<Self>) {
+        let next =
+            [self.timers.next_due(), self.watchers.next_due(), self.immediate.next_retry(), self.cache.flush_due()];
         if let Some(at) = next.into_iter().flatten().min() {
             ctx.set_timer(at);
         }
@@ -117,25 +118,37 @@ impl Shard {
     /// supervisor builds a fresh one, which takes a new lease and so fences whatever this one left behind.
     fn start_anew(&mut self, reason: &str, ctx: &mut Ctx<Self>) {
         tracing::warn!(shard = %self.id, reason, "shard starts anew");
-        let now = ctx.now();
         self.lease = None;
         self.epoch += 1;
         self.holders.clear();
-        self.cache = Cache::new(self.settings.cache_bytes);
+        self.cache = Cache::new(self.settings.cache_bytes, self.settings.lazy_flush);
         self.pipeline = Pipeline::default();
         self.immediate = Immediate::default();
         self.timers = TimerQueue::default();
         self.watchers = Watchers::default();
-        self.acquire_lease(now, ctx);
+        self.acquire_lease(ctx);
     }
 
-    fn is_idle(&self) -> bool {
-        self.pipeline.is_idle() && self.waiting.is_empty()
+    /// Whether a stop now would leave nobody without an answer. Without a lease there is nothing to finish.
+    fn is_idle(&self, ctx: &Ctx<Self>) -> bool {
+        self.lease.is_none() || (self.pipeline.is_idle() && ctx.io_in_flight() == 0)
+    }
+
+    /// Lets go of those who wait, once nothing is under way any more. Says whether the actor can stop.
+    fn let_go(&mut self, ctx: &mut Ctx<Self>) -> bool {
+        self.flush_lazy(Timestamp::MAX, ctx);
+        if !self.is_idle(ctx) {
+            return false;
+        }
+        for job in std::mem::take(&mut self.waiting) {
+            job.refuse(ServiceError::unavailable(format!("shard {} is stopping; try again", self.id)));
+        }
+        self.watchers.release_all(&mut self.holders);
+        true
     }
 
     fn stop_when_idle(&mut self, ctx: &mut Ctx<Self>) {
-        if self.draining && self.is_idle() {
-            self.watchers.release_all(&mut self.holders);
+        if self.draining && self.let_go(ctx) {
             ctx.stop();
         }
     }
@@ -146,8 +159,7 @@ impl Actor for Shard {
     const KIND: &'static str = "shard";
 
     fn started(&mut self, ctx: &mut Ctx<Self>) {
-        let now = ctx.now();
-        self.acquire_lease(now, ctx);
+        self.acquire_lease(ctx);
     }
 
     fn handle(&mut self, msg: ShardMsg, ctx: &mut Ctx<Self>) {
@@ -157,7 +169,7 @@ impl Actor for Shard {
             ShardMsg::Loaded(loaded) if loaded.epoch == self.epoch => self.loaded(*loaded, ctx),
             ShardMsg::Committed { epoch, result } if epoch == self.epoch => self.committed(result, ctx),
             ShardMsg::TaskHanded { id, result } => self.task_handed(id, result, ctx),
-            ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows),
+            ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
             // Answers to what the shard asked under an earlier lease.
             ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } => {}
@@ -181,11 +193,6 @@ impl Actor for Shard {
 
     fn drain(&mut self, ctx: &mut Ctx<Self>) -> Drained {
         self.draining = true;
-        self.flush_lazy(Timestamp::MAX, ctx);
-        if self.is_idle() {
-            self.watchers.release_all(&mut self.holders);
-            return Drained::Now;
-        }
-        Drained::Later
+        if self.let_go(ctx) { Drained::Now } else { Drained::Later }
     }
 }

@@ -14,14 +14,7 @@ use perdure_proto::{
 };
 use perdure_runtime::Ctx;
 
-use super::{
-    Shard,
-    events::EventRange,
-    load::unreadable,
-    message::ShardMsg,
-    reads::encode,
-    run::Run,
-};
+use super::{Shard, events::EventRange, load::unreadable, message::ShardMsg, reads::encode, run::Run};
 
 /// A workflow task's answer, but for events that have to be read.
 pub(super) struct TaskAnswer {

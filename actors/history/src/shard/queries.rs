@@ -42,7 +42,7 @@ impl Shard {
         holder: &mut Holder,
         found: Found,
         ask: QueryAsk,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let index = match found {
             Ok(index) => index,
@@ -72,7 +72,7 @@ impl Shard {
     }
 
     /// Offers a query to workers: to the one that has the workflow in its cache first.
-    fn query_directly(&self, run: &Run, ask: QueryAsk, ctx: &mut Ctx<Self>) {
+    fn query_directly(&self, run: &Run, ask: QueryAsk, ctx: &Ctx<Self>) {
         let volatile = &run.state.volatile.run;
         let was_sticky = !volatile.sticky_queue.is_empty() && run.state.is_open();
         let namespace = &ask.caller.namespace.id;
@@ -118,23 +118,15 @@ impl Shard {
     fn forget_sticky(&mut self, job: &Job) {
         let (key, _) = job.target();
         let Some(holder) = self.holders.get_mut(&key) else { return };
-        for run in &mut holder.runs {
+        // A workflow task that is on its way to the sticky queue is timed out by the run itself.
+        for run in holder.runs.iter_mut().filter(|run| run.state.task().is_none()) {
             run.state.volatile.run.sticky_queue.clear();
         }
     }
 
-    /// The worker's answers to the queries that went with its task.
-    pub(super) fn answer_queries(&mut self, run: &mut Run, mut results: BTreeMap<String, WorkflowQueryResult>) {
-        for query in std::mem::take(&mut run.queries) {
-            match results.remove(&query.id) {
-                Some(result) => query.ask.reply.send(answer(result)),
-                None => run.queries.push(query),
-            }
-        }
-    }
-
-    /// No workflow task is on its way that queries could go with: they go on their own.
-    pub(super) fn release_queries(&mut self, run: &mut Run, ctx: &mut Ctx<Self>) {
+    /// No workflow task is on its way that queries could go with: they go on their own. Only what is durable
+    /// counts, so this comes after the commit.
+    pub(super) fn release_queries(&self, run: &mut Run, ctx: &Ctx<Self>) {
         if run.queries.is_empty() || (run.state.is_open() && run.state.task().is_some()) {
             return;
         }
@@ -148,6 +140,18 @@ impl Shard {
                     ask.reply.send(Ok(response));
                 }
                 Err(error) => ask.refuse(error),
+            }
+        }
+    }
+}
+
+impl Run {
+    /// The worker's answers to the queries that went with its task.
+    pub(super) fn answer_queries(&mut self, mut results: BTreeMap<String, WorkflowQueryResult>) {
+        for query in std::mem::take(&mut self.queries) {
+            match results.remove(&query.id) {
+                Some(result) => query.ask.reply.send(answer(result)),
+                None => self.queries.push(query),
             }
         }
     }

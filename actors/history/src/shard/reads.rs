@@ -25,8 +25,10 @@ use super::{
 };
 
 /// A question for a page of history.
-pub(super) type HistoryAsk =
-    Ask<WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryRequest>, ws::GetWorkflowExecutionHistoryResponse>;
+pub(super) type HistoryAsk = Ask<
+    WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryRequest>,
+    ws::GetWorkflowExecutionHistoryResponse,
+>;
 
 /// A question for a page of history, newest first.
 pub(super) type ReverseAsk = Ask<
@@ -78,16 +80,18 @@ impl Shard {
         ctx.spawn_io(
             async move {
                 let events = range.read(&store, shard, &key).await;
-                ask.reply.send(events.map(|events| response(events, page.tail, page.token)).map_err(|error| unreadable(&error)));
+                ask.reply.send(
+                    events.map(|events| response(events, page.tail, page.token)).map_err(|error| unreadable(&error)),
+                );
             },
             |()| ShardMsg::Answered,
         );
     }
 
     pub(super) fn read_history_reverse(
-        &mut self,
+        &self,
         key: &BusinessKey,
-        holder: &mut Holder,
+        holder: &Holder,
         found: Found,
         ask: ReverseAsk,
         ctx: &mut Ctx<Self>,
@@ -113,7 +117,10 @@ impl Shard {
                 let answer = events.map(|mut events| {
                     events.reverse();
                     let next_page_token = next.map(encode).unwrap_or_default();
-                    ws::GetWorkflowExecutionHistoryReverseResponse { history: Some(History { events }), next_page_token }
+                    ws::GetWorkflowExecutionHistoryReverseResponse {
+                        history: Some(History { events }),
+                        next_page_token,
+                    }
                 });
                 ask.reply.send(answer.map_err(|error| unreadable(&error)));
             },
@@ -142,6 +149,12 @@ pub(super) fn answer_watch(run: &Run, ask: HistoryAsk, expired: bool) -> Option<
     };
     ask.reply.send(Ok(answer));
     None
+}
+
+/// Ends a reader's wait without news: with a token to ask again.
+pub(super) fn answer_nothing(run: &Run, ask: HistoryAsk) {
+    let token = token_at(run, first_event(&ask), true);
+    ask.reply.send(Ok(response(Vec::new(), Vec::new(), Some(token))));
 }
 
 /// Whether there is nothing yet that the reader asked for.
@@ -189,7 +202,8 @@ fn page_of(run: &Run, ask: &HistoryAsk) -> Page {
     } else {
         None
     };
-    let wants_tail = last && open && !request.wait_new_event && !CLIENTS_WITHOUT_TAIL.contains(&&*ask.caller.client_name);
+    let wants_tail =
+        last && open && !request.wait_new_event && !CLIENTS_WITHOUT_TAIL.contains(&&*ask.caller.client_name);
     let tail = if wants_tail { run.state.transient_tail() } else { Vec::new() };
     Page { first, end: page_end, token, tail }
 }

@@ -31,6 +31,11 @@ pub(super) struct Run {
     pub(super) watchers: Vec<u64>,
     /// The wake-up in the timer queue that is not stored: a workflow task's timeout.
     pub(super) volatile_wake: Option<(Timestamp, i64)>,
+    /// Id of the immediate task that handed the pending workflow task to matching, if that was done since
+    /// the run came into memory.
+    pub(super) task_row: Option<i64>,
+    /// Id of such a task that stays in the store until the start in `unsaved` is stored.
+    pub(super) kept_row: Option<i64>,
 }
 
 /// What the store does not have yet.
@@ -54,6 +59,8 @@ impl Run {
             queries: Vec::new(),
             watchers: Vec::new(),
             volatile_wake: None,
+            task_row: None,
+            kept_row: None,
         }
     }
 
@@ -71,6 +78,12 @@ impl Run {
     /// Id of the first event that the store does not have.
     pub(super) fn durable_end(&self) -> i64 {
         self.unsaved.events.first().map_or(self.state.next_event_id(), |event| event.event_id)
+    }
+
+    /// Whether nobody waits for this run and the store has all of it.
+    pub(super) fn is_quiet(&self) -> bool {
+        let nobody_asks = self.queries.iter().all(|query| query.ask.reply.is_closed());
+        self.watchers.is_empty() && nobody_asks && self.unsaved.since.is_none()
     }
 
     /// Approximate memory.

@@ -6,7 +6,10 @@ use perdure_execution::{
     Env,
     workflow::{
         NewRun, Signal,
-        calls::{signal, terminate},
+        calls::{
+            attach::{self, Attachment},
+            signal, terminate,
+        },
         id_policy::{IdPolicies, Resolution, resolve},
     },
 };
@@ -37,7 +40,7 @@ impl Shard {
         holder: &mut Holder,
         found: Option<usize>,
         ask: StartAsk,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Ask { caller, request, reply, permit } = ask;
         let namespace = Arc::clone(&caller.namespace);
@@ -65,7 +68,13 @@ impl Shard {
         let replaces = match resolution {
             Err(error) => return reply.send(Err(error)),
             Ok(Resolution::Repeat) => return reply.send(Ok(existing(true))),
-            Ok(Resolution::UseExisting) => return reply.send(Ok(existing(false))),
+            Ok(Resolution::RepeatAttached) => return reply.send(Ok(existing(false))),
+            Ok(Resolution::UseExisting) => {
+                let index = found.unwrap_or_default();
+                let answer = existing(false);
+                let decision = attach::decide(&holder.runs[index].state, attachment(*request), &mut env);
+                return self.conclude(key, holder, index, decision, reply, permit, move |()| answer, ctx);
+            }
             Ok(Resolution::Start) => None,
             Ok(Resolution::TerminateAndStart) => found,
         };
@@ -112,7 +121,7 @@ impl Shard {
         holder: &mut Holder,
         found: Option<usize>,
         ask: SignalWithStartAsk,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Ask { caller, request, reply, permit } = ask;
         let namespace = Arc::clone(&caller.namespace);
@@ -136,7 +145,7 @@ impl Shard {
         };
         let replaces = match (resolution, found) {
             (Err(error), _) => return reply.send(Err(error)),
-            (Ok(Resolution::Repeat), Some(index)) => {
+            (Ok(Resolution::Repeat | Resolution::RepeatAttached), Some(index)) => {
                 return reply.send(Ok(response(holder.runs[index].state.run_id(), true)));
             }
             (Ok(Resolution::UseExisting), Some(index)) => {
@@ -145,7 +154,16 @@ impl Shard {
                 return self.conclude(key, holder, index, decision, reply, permit, move |()| answer, ctx);
             }
             (Ok(Resolution::TerminateAndStart), Some(index)) => Some(index),
-            (Ok(Resolution::Start | Resolution::Repeat | Resolution::UseExisting | Resolution::TerminateAndStart), _) => None,
+            (
+                Ok(
+                    Resolution::Start
+                    | Resolution::Repeat
+                    | Resolution::RepeatAttached
+                    | Resolution::UseExisting
+                    | Resolution::TerminateAndStart,
+                ),
+                _,
+            ) => None,
         };
         let run_key = ExecutionKey { business: key.clone(), run_id: env.random.uuid().into() };
         let mut new_run = NewRun::from_request(run_key.clone(), start, &env);
@@ -165,6 +183,16 @@ impl Shard {
             let _permit = permit;
             reply.send(result.map(|()| answer));
         }));
+    }
+}
+
+/// What a start leaves with the run that is used instead of a new one.
+fn attachment(request: ws::StartWorkflowExecutionRequest) -> Attachment {
+    let asked = request.on_conflict_options.unwrap_or_default();
+    Attachment {
+        request_id: if asked.attach_request_id { request.request_id } else { String::new() },
+        links: if asked.attach_links { request.links } else { Vec::new() },
+        identity: request.identity,
     }
 }
 

@@ -19,19 +19,22 @@ use prost::Message;
 use super::{Shard, holder::Holder, message::ShardMsg, run::Run, work::Job};
 
 /// Rows read at a time.
-pub(super) const PAGE: usize = 5_000;
+pub(super) const PAGE: usize = 2_500;
 
 /// Rows kept in memory.
-const ROWS_MAX: usize = 20_000;
+const ROWS_MAX: usize = 5_000;
 
 /// Below so many rows in memory the next page is read.
-const ROWS_LOW: usize = 1_000;
+const ROWS_LOW: usize = 500;
 
 /// Timers fired before other messages get their turn.
 const FIRES_PER_TICK_MAX: usize = 1_000;
 
 /// Wait before timers of a namespace that is not known here are tried again.
 const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
+
+/// Wait before a page is read again after the store failed.
+const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Position of a timer: when, and which.
 type Entry = (Timestamp, i64);
@@ -46,18 +49,38 @@ pub(super) struct TimerQueue {
     horizon: Entry,
     /// Stored rows that fired and are being worked off.
     firing: BTreeSet<Entry>,
+    /// Rows that are on their way to the store.
+    staged: BTreeSet<Entry>,
     finished: usize,
     reading: bool,
+    /// When the next page may be read: later than now after the store failed.
+    read_at: Timestamp,
 }
 
 struct Pending {
     key: ExecutionKey,
     stored: bool,
+    /// The timer that could not be worked off and is tried again.
+    again: Option<Entry>,
+}
+
+impl Pending {
+    fn stored(key: ExecutionKey) -> Self {
+        Self { key, stored: true, again: None }
+    }
 }
 
 impl Default for TimerQueue {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), horizon: END, firing: BTreeSet::new(), finished: 0, reading: false }
+        Self {
+            entries: BTreeMap::new(),
+            horizon: END,
+            firing: BTreeSet::new(),
+            staged: BTreeSet::new(),
+            finished: 0,
+            reading: false,
+            read_at: Timestamp::EPOCH,
+        }
     }
 }
 
@@ -80,19 +103,26 @@ impl TimerQueue {
         let execution = records::WakeTask::decode(row.task).ok().and_then(|task| task.execution);
         match execution {
             Some(execution) => {
-                self.entries.insert((row.fire_at, row.id), Pending { key: execution_key(&execution), stored: true });
+                self.entries.insert((row.fire_at, row.id), Pending::stored(execution_key(&execution)));
             }
             None => tracing::error!(id = row.id, "timer row is damaged"),
         }
     }
 
+    /// Notes a row that goes to the store: no range may delete it before it is known to be there.
+    pub(super) fn stage(&mut self, entry: Entry) {
+        self.staged.insert(entry);
+    }
+
     /// Adds a timer whose row is in the store.
     pub(super) fn insert_stored(&mut self, fire_at: Timestamp, id: i64, key: ExecutionKey) {
-        if (fire_at, id) >= self.horizon {
+        self.staged.remove(&(fire_at, id));
+        // The page that is being read may miss it.
+        if (fire_at, id) >= self.horizon && !self.reading {
             return;
         }
-        self.entries.insert((fire_at, id), Pending { key, stored: true });
-        if self.entries.len() > ROWS_MAX {
+        self.entries.insert((fire_at, id), Pending::stored(key));
+        if self.entries.len() > ROWS_MAX && !self.reading {
             let latest = self.entries.iter().rev().find(|(_, pending)| pending.stored).map(|(entry, _)| *entry);
             if let Some(entry) = latest {
                 self.entries.remove(&entry);
@@ -103,7 +133,12 @@ impl TimerQueue {
 
     /// Adds a timer that is in memory only.
     pub(super) fn insert_volatile(&mut self, entry: Entry, key: ExecutionKey) {
-        self.entries.insert(entry, Pending { key, stored: false });
+        self.entries.insert(entry, Pending { key, stored: false, again: None });
+    }
+
+    /// Lets a timer that fired but could not be worked off fire again. Its row, if it has one, stays.
+    pub(super) fn postpone(&mut self, entry: Entry, until: Timestamp, key: ExecutionKey) {
+        self.entries.insert((until, entry.1), Pending { key, stored: false, again: Some(entry) });
     }
 
     /// Takes a timer back.
@@ -113,27 +148,33 @@ impl TimerQueue {
         }
     }
 
-    /// When the next timer is due.
+    /// When the next timer is due, or the next page of them.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let page = self.wants_page().then_some(self.read_at);
+        self.first_due().into_iter().chain(page).min()
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
         self.entries.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// The instant before which all rows are finished, once that is worth a write.
-    pub(super) fn take_ack(&mut self, worth: usize) -> Option<Timestamp> {
+    /// The instant before which all rows are finished, once that is worth a write. Never later than `now`.
+    pub(super) fn take_ack(&mut self, worth: usize, now: Timestamp) -> Option<Timestamp> {
         if self.finished < worth {
             return None;
         }
         self.finished = 0;
         let pending = self.entries.iter().find(|(_, pending)| pending.stored).map(|(entry, _)| *entry);
-        let open = [pending, self.firing.first().copied(), Some(self.horizon)];
-        open.into_iter().flatten().min().map(|(at, _)| at)
+        let open = [pending, self.firing.first().copied(), self.staged.first().copied(), Some(self.horizon)];
+        open.into_iter().flatten().min().map(|(at, _)| at.min(now))
     }
 
     fn pop_due(&mut self, now: Timestamp) -> Option<(Entry, ExecutionKey)> {
-        if self.next_due().is_none_or(|at| at > now) {
+        if self.first_due().is_none_or(|at| at > now) {
             return None;
         }
         let (entry, pending) = self.entries.pop_first()?;
+        let entry = pending.again.unwrap_or(entry);
         if pending.stored {
             self.firing.insert(entry);
         }
@@ -158,7 +199,7 @@ impl Shard {
             let Some((entry, key)) = self.timers.pop_due(now) else { break };
             self.submit(Job::Wake { key, entry }, ctx);
         }
-        if self.timers.wants_page() {
+        if self.timers.wants_page() && self.timers.read_at <= now {
             self.timers.reading = true;
             let (store, shard, (at, id)) = (self.store.clone(), self.id, self.timers.horizon);
             let page = async move { store.read_timers(shard, (at, id - 1), Timestamp::MAX, PAGE).await };
@@ -168,11 +209,14 @@ impl Shard {
     }
 
     /// A page of rows came.
-    pub(super) fn timers_read(&mut self, rows: Result<Vec<TimerRow>, StoreError>) {
+    pub(super) fn timers_read(&mut self, rows: Result<Vec<TimerRow>, StoreError>, now: Timestamp) {
         self.timers.reading = false;
         match rows {
             Ok(rows) => self.timers.resume(rows, PAGE),
-            Err(error) => tracing::warn!(shard = %self.id, %error, "timers cannot be read; trying again"),
+            Err(error) => {
+                tracing::warn!(shard = %self.id, %error, "timers cannot be read; trying again");
+                self.timers.read_at = now + READ_RETRY_DELAY;
+            }
         }
     }
 
@@ -183,16 +227,15 @@ impl Shard {
         holder: &mut Holder,
         found: Option<usize>,
         entry: Entry,
-        ctx: &mut Ctx<Self>,
+        ctx: &Ctx<Self>,
     ) {
         let Some(index) = found.filter(|index| is_expected(&holder.runs[*index], entry)) else {
             // The run is gone, or waits for another instant by now.
             return self.timers.finish(entry);
         };
         let Some(namespace) = self.namespaces.by_id(&key.namespace_id) else {
-            let again = (ctx.now() + UNKNOWN_NAMESPACE_DELAY, entry.1);
-            self.timers.finish(entry);
-            return self.timers.insert_volatile(again, holder.runs[index].state.key.clone());
+            let again = ctx.now() + UNKNOWN_NAMESPACE_DELAY;
+            return self.timers.postpone(entry, again, holder.runs[index].state.key.clone());
         };
         let run = &mut holder.runs[index];
         let stored = run.state.volatile.run.wake_id == entry.1;
@@ -209,7 +252,6 @@ impl Shard {
                     shard.timers.finish(entry);
                 };
                 self.commit(key, holder, index, *transition, Box::new(after), ctx);
-                self.release_queries(&mut holder.runs[index], ctx);
             }
             // What it waits for lies further ahead: the store must know before the old row goes.
             Woken::TooEarly if stored && run.state.next_deadline().is_some() => {

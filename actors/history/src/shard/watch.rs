@@ -6,7 +6,7 @@ use perdure_kernel::{BusinessKey, Timestamp};
 
 use super::{
     holder::Holder,
-    reads::{HistoryAsk, answer_watch},
+    reads::{HistoryAsk, answer_nothing, answer_watch},
 };
 
 /// Readers that wait for events.
@@ -25,7 +25,14 @@ struct Watcher {
 
 impl Watchers {
     /// Lets a reader wait for news of a run in `holder` until `until`.
-    pub(super) fn add(&mut self, key: &BusinessKey, holder: &mut Holder, index: usize, until: Timestamp, ask: HistoryAsk) {
+    pub(super) fn add(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        until: Timestamp,
+        ask: HistoryAsk,
+    ) {
         self.next += 1;
         holder.runs[index].watchers.push(self.next);
         self.due.insert((until, self.next));
@@ -70,7 +77,12 @@ impl Watchers {
         let Some(holder) = holders.get_mut(&watcher.key) else { return };
         let Some(run) = holder.runs.iter_mut().find(|run| run.watchers.contains(&id)) else { return };
         run.watchers.retain(|watching| *watching != id);
-        answer_watch(run, watcher.ask, true);
+        if holder.uncommitted {
+            // What memory holds is not durable.
+            answer_nothing(run, watcher.ask);
+        } else {
+            answer_watch(run, watcher.ask, true);
+        }
     }
 
     fn take(&mut self, id: u64) -> Option<Watcher> {

@@ -66,7 +66,7 @@ impl Job {
     pub(super) fn refuse(self, error: ServiceError) {
         match self {
             Self::Call(call) => call.refuse(error),
-            // The row is still in the store and comes again.
+            // The row is still in the store and comes again with the next lease.
             Self::Wake { .. } => {}
         }
     }
@@ -148,10 +148,14 @@ impl Shard {
     /// Works off what waits for a business id, until it has to wait itself.
     pub(super) fn advance(&mut self, key: &BusinessKey, ctx: &mut Ctx<Self>) {
         let Some(mut holder) = self.holders.remove(key) else { return };
+        if !holder.is_busy() {
+            holder.runs.iter_mut().for_each(|run| self.release_queries(run, ctx));
+        }
         while !holder.is_busy() {
             let Some(job) = holder.waiting.pop_front() else { break };
             self.step(key, &mut holder, job, ctx);
         }
+        holder.trim();
         self.cache.touch(key, &mut holder);
         self.holders.insert(key.clone(), holder);
         self.evict();

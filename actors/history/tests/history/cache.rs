@@ -125,7 +125,7 @@ fn what_somebody_waits_for_stays() {
         assert!(watched.is_answered() && asked.is_answered());
         asked.wait().await.unwrap();
         let events = watched.wait().await.unwrap().history.unwrap().events;
-        assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["WorkflowTaskStarted", "WorkflowTaskCompleted"]);
+        assert_eq!(kind(&events[0]), "WorkflowTaskStarted");
 
         // Once nobody waits it goes.
         disturb().await;

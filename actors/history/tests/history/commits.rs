@@ -9,7 +9,11 @@ fn nothing_is_told_before_its_commit_has_returned() {
         let node = world.boot().await;
         for applied in [false, true] {
             let id = format!("order-{applied}");
-            if applied { world.script.hold_after() } else { world.script.hold() }
+            if applied {
+                world.script.hold_after()
+            } else {
+                world.script.hold()
+            }
             let mut started = node.send(&id, start(&id));
             let mut described = node.send(&id, describe(&id));
             let mut watched = node.send(&id, read(&id));

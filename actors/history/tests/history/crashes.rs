@@ -67,7 +67,11 @@ struct Held {
 
 /// Sends a request whose commit is caught `before` it is applied or after; the node dies with it.
 async fn caught<R>(world: &World, before: bool, send: impl FnOnce() -> Pending<R>) {
-    if before { world.script.hold() } else { world.script.hold_after() }
+    if before {
+        world.script.hold()
+    } else {
+        world.script.hold_after()
+    }
     let mut pending = send();
     settle().await;
     assert_eq!(world.script.waiting(), 1);

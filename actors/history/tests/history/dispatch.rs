@@ -21,13 +21,12 @@ fn a_refused_task_is_offered_again_and_a_dropped_one_is_not() {
         let task = world.matching.task().await;
         pass(secs(10)).await;
         assert!(world.matching.try_offer().is_none());
-        node.take_workflow_task(&task).await.unwrap();
-
         node.ask("other", start("other")).await.unwrap();
         let offered = world.matching.offer().await;
         answer(offered, Err(ServiceError::invalid_argument("no such queue")));
         pass(secs(10)).await;
         assert!(world.matching.try_offer().is_none());
+        node.take_workflow_task(&task).await.unwrap();
     });
 }
 

@@ -21,7 +21,11 @@ fn require_wording(error: &ServiceError, fault: Fault) {
     let (Fault::Before(kind) | Fault::After(kind)) = fault;
     let unknown = kind == StoreErrorKind::OutcomeUnknown;
     assert_eq!(error.kind, ErrorKind::Unavailable, "{fault:?}");
-    let says = if unknown { "may have been applied; try again with the same request id" } else { "nothing changed; try again" };
+    let says = if unknown {
+        "may have been applied; try again with the same request id"
+    } else {
+        "nothing changed; try again"
+    };
     assert!(error.message.contains(says), "{fault:?}: {error}");
 }
 
@@ -111,7 +115,11 @@ fn every_answer_of_a_worker_can_be_repeated_after_a_failed_commit() {
                 assert_eq!(failed, commit > 0, "{fault:?} in commit {commit}");
                 let events = kinds(&node.events("order", "").await);
                 let count = |kind: &str| events.iter().filter(|event| *event == kind).count();
-                assert_eq!((count("ActivityTaskScheduled"), count("ActivityTaskCompleted")), (1, 1), "{fault:?} {events:?}");
+                assert_eq!(
+                    (count("ActivityTaskScheduled"), count("ActivityTaskCompleted")),
+                    (1, 1),
+                    "{fault:?} {events:?}"
+                );
                 assert_eq!(count("WorkflowExecutionCompleted"), 1, "{fault:?} {events:?}");
             }
         }
@@ -151,6 +159,7 @@ fn another_owner_is_fenced_and_fences() {
     run(async {
         let mut world = World::new();
         let node = world.boot().await;
+        settle().await;
         let other = world.boot().await;
         settle().await;
         // The second node holds the lease; the first learns of it by its next write and takes it back.
@@ -189,8 +198,9 @@ fn a_failed_read_refuses_one_request() {
         let mut world = World::new();
         let node = world.boot().await;
         node.ask("order", start("order")).await.unwrap();
-        let node = world.crash(node).await;
+        let mut node = node;
         for operation in [Operation::LoadExecution, Operation::CurrentRun] {
+            node = world.crash(node).await;
             world.script.fail(operation, 0, Fault::Before(StoreErrorKind::Unavailable));
             let refused = node.send("order", describe("order"));
             let next = node.send("order", describe("order"));
@@ -198,7 +208,6 @@ fn a_failed_read_refuses_one_request() {
             assert_eq!(error.kind, ErrorKind::Unavailable);
             assert!(error.message.contains("the database does not answer"), "{error}");
             next.wait().await.unwrap();
-            world.settings.cache_bytes = 0;
         }
         let node = world.crash(node).await;
         world.script.fail(Operation::LoadExecution, 0, Fault::Before(StoreErrorKind::Corrupt));

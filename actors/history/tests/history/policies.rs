@@ -147,6 +147,16 @@ enum Follows {
     RetryAfterTimeout,
 }
 
+/// The policy that the frontend makes of an empty one.
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy {
+        initial_interval: Some(span_to_proto(secs(1))),
+        backoff_coefficient: 2.0,
+        maximum_interval: Some(span_to_proto(secs(100))),
+        ..Default::default()
+    }
+}
+
 #[test]
 fn a_following_run_starts_in_the_commit_that_ends_the_one_before() {
     run(async {
@@ -159,7 +169,7 @@ fn a_following_run_starts_in_the_commit_that_ends_the_one_before() {
                 match follows {
                     ContinueAsNew => {}
                     Cron => begin.cron_schedule = "* * * * *".into(),
-                    Retry | RetryAfterTimeout => begin.retry_policy = Some(RetryPolicy::default()),
+                    Retry | RetryAfterTimeout => begin.retry_policy = Some(retry_policy()),
                 }
                 if follows == RetryAfterTimeout {
                     begin.workflow_run_timeout = Some(span_to_proto(secs(300)));
@@ -191,7 +201,7 @@ fn a_following_run_starts_in_the_commit_that_ends_the_one_before() {
                 assert_eq!(world.script.commits(), expected, "{follows:?}, crashes: {crashes}");
                 assert_eq!(world.script.count(perdure_persistence::Operation::AcquireShard), 1 + usize::from(crashes));
                 let second = world.memory.current_run(SHARD, &node.key("order")).await.unwrap().unwrap();
-                assert_ne!(first, second);
+                assert_ne!(first, second, "{follows:?}, crashes: {crashes}");
                 assert_eq!(node.current_run("order").await, second);
                 let events = node.events("order", &first).await;
                 let named = match events.last().unwrap().attributes.as_ref().unwrap() {

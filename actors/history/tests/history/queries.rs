@@ -39,7 +39,9 @@ fn a_quiet_workflow_is_asked_directly() {
         let start = QueryTaskStart { run: asked.request.run.clone(), sticky: false };
         let task = node.ask("order", start).await.unwrap();
         assert_eq!(events_of(&task).len(), 5);
-        asked.reply.send(Ok(ws::QueryWorkflowResponse { query_result: Some(Default::default()), ..Default::default() }));
+        asked
+            .reply
+            .send(Ok(ws::QueryWorkflowResponse { query_result: Some(Default::default()), ..Default::default() }));
         assert!(pending.wait().await.unwrap().query_result.is_some());
         assert_eq!(world.script.commits(), commits, "a query leaves no trace");
     });
@@ -107,7 +109,9 @@ fn a_query_goes_with_the_task_that_is_on_its_way() {
             assert!(pending.is_answered());
             match pending.wait().await {
                 Ok(_) => assert_eq!(kind, QueryResultType::Answered),
-                Err(error) => assert_eq!((error.kind, &*error.message), (ErrorKind::QueryFailed { failure: None }, "no")),
+                Err(error) => {
+                    assert_eq!((error.kind, &*error.message), (ErrorKind::QueryFailed { failure: None }, "no"))
+                }
             }
         }
     });

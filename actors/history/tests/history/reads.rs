@@ -57,7 +57,8 @@ fn the_wait_ends_in_time_with_a_token_to_go_on() {
         let node = world.boot().await;
         let run_id = with_signals(&node, 1).await;
         // (deadline of the caller, when it hears)
-        let cases = [(None, secs(20)), (Some(secs(90)), secs(20)), (Some(secs(8)), secs(7)), (Some(millis(500)), secs(0))];
+        let cases =
+            [(None, secs(20)), (Some(secs(90)), secs(20)), (Some(secs(8)), secs(7)), (Some(millis(500)), secs(0))];
         for (deadline, hears) in cases {
             let caller: Caller = deadline.map_or_else(|| node.caller(), |time| node.caller_for(time));
             let begun = world.now();
@@ -117,7 +118,9 @@ fn a_reader_of_the_end_gets_the_closing_event() {
         assert_eq!((open.history.unwrap().events.len(), open.next_page_token.len()), (0, 0));
 
         node.ask("order", terminate("order")).await.unwrap();
-        for answer in [waiting.wait().await, node.ask("order", at_once).await, node.ask("order", watch_close("order")).await] {
+        for answer in
+            [waiting.wait().await, node.ask("order", at_once).await, node.ask("order", watch_close("order")).await]
+        {
             let answer = answer.unwrap();
             let kinds: Vec<_> = answer.history.unwrap().events.iter().map(kind).collect();
             assert_eq!(kinds, ["WorkflowExecutionTerminated"]);
@@ -259,7 +262,10 @@ fn a_retried_task_shows_its_events_to_those_who_replay() {
         let node = world.crash(node).await;
         node.decide(&task, vec![complete_workflow()]).await.unwrap();
         let done = kinds(&node.events("order", "").await);
-        assert_eq!(&done[4..], ["WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowExecutionCompleted"]);
+        assert_eq!(
+            &done[4..],
+            ["WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowExecutionCompleted"]
+        );
     });
 }
 

@@ -88,16 +88,12 @@ fn a_drain_answers_everything_in_flight() {
         let page = node.send("c", read("c"));
         let watching = node.send("c", watch_close("c"));
         let querying = node.send("a", query("a"));
-        let stop = tokio::task::spawn_local({
-            let world = world.script.clone();
-            async move {
-                settle().await;
-                world.release();
-            }
-        });
-        let report = node.stop().await;
+        let release = async {
+            settle().await;
+            world.script.release();
+        };
+        let (report, ()) = tokio::join!(node.stop(), release);
         assert!(report.complete && report.abandoned.is_empty(), "{report:?}");
-        stop.await.unwrap();
         first.wait().await.unwrap();
         behind.wait().await.unwrap();
         with_it.wait().await.unwrap();

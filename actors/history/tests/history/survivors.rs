@@ -30,10 +30,8 @@ enum Prepare {
 }
 
 fn cases() -> Vec<Case> {
-    let run_timeout = ws::StartWorkflowExecutionRequest {
-        workflow_run_timeout: Some(span_to_proto(secs(50))),
-        ..*start("order")
-    };
+    let run_timeout =
+        ws::StartWorkflowExecutionRequest { workflow_run_timeout: Some(span_to_proto(secs(50))), ..*start("order") };
     let case = |event, seconds, prepare| Case { event, due_after: secs(seconds), prepare };
     vec![
         case("TimerFired", 90, Prepare::Decide(vec![start_timer("later", secs(4000)), start_timer("tea", secs(90))])),
@@ -115,7 +113,10 @@ fn retention_removes_run_and_pointer_whoever_owns_the_shard() {
             if crashes {
                 node = world.crash(node).await;
             }
-            tokio::time::sleep_until(tokio::time::Instant::now() + secs(24 * 3600).saturating_sub(world.now().since(closed)) - millis(2)).await;
+            tokio::time::sleep_until(
+                tokio::time::Instant::now() + secs(24 * 3600).saturating_sub(world.now().since(closed)) - millis(2),
+            )
+            .await;
             assert_eq!(world.memory.current_run(SHARD, &key).await.unwrap(), Some(run_id));
             pass(millis(10)).await;
             assert_eq!(world.memory.list_executions(SHARD, None, 1).await.unwrap().keys, []);

@@ -70,11 +70,12 @@ impl Matching {
 
     /// The next task; not answered yet. Lets time go on until there is one.
     pub(crate) async fn offer(&self) -> Offered {
+        super::settle().await;
         loop {
-            super::settle().await;
             if let Some(offered) = self.try_offer() {
                 return offered;
             }
+            // Time goes on only when nothing else can.
             tokio::time::sleep(super::millis(1)).await;
         }
     }
@@ -91,11 +92,12 @@ impl Matching {
 
     /// The next direct query. Lets time go on until there is one.
     pub(crate) async fn query(&self) -> Asked {
+        super::settle().await;
         loop {
-            super::settle().await;
             if let Some(asked) = self.try_query() {
                 return asked;
             }
+            // Time goes on only when nothing else can.
             tokio::time::sleep(super::millis(1)).await;
         }
     }

@@ -83,7 +83,10 @@ impl NamespaceService for Namespaces {
         not_played()
     }
 
-    async fn deprecate(&self, _request: ws::DeprecateNamespaceRequest) -> ServiceResult<ws::DeprecateNamespaceResponse> {
+    async fn deprecate(
+        &self,
+        _request: ws::DeprecateNamespaceRequest,
+    ) -> ServiceResult<ws::DeprecateNamespaceResponse> {
         not_played()
     }
 }

@@ -45,6 +45,17 @@ impl<R> Pending<R> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the task is a whole node that can be killed, not work of an actor")]
+fn live(node: LocalSet) -> JoinHandle<()> {
+    tokio::task::spawn_local(node)
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.life.abort();
+    }
+}
+
 impl Node {
     pub(super) async fn start(world: &World, seed: u64) -> Self {
         let set = LocalSet::new();
@@ -73,14 +84,14 @@ impl Node {
             namespaces: Arc::clone(&world.namespaces),
             clock: Arc::clone(&world.clock),
             system,
-            life: tokio::task::spawn_local(set),
+            life: live(set),
         }
     }
 
     /// Sudden death: every task ends where it stands.
-    pub(crate) async fn crash(self) {
+    pub(crate) async fn crash(mut self) {
         self.life.abort();
-        let ended = self.life.await;
+        let ended = (&mut self.life).await;
         assert!(ended.is_err_and(|ended| ended.is_cancelled()));
     }
 

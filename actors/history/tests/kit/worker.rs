@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use perdure_kernel::{ErrorKind, ServiceResult, time::span_to_proto};
+use perdure_kernel::{ErrorKind, ServiceError, ServiceResult, time::span_to_proto};
 use perdure_proto::api::{
     command::{
-        Command, CompleteWorkflowExecutionCommandAttributes, ContinueAsNewWorkflowExecutionCommandAttributes,
-        FailWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes,
-        CancelTimerCommandAttributes, command::Attributes,
+        CancelTimerCommandAttributes, Command, CompleteWorkflowExecutionCommandAttributes,
+        ContinueAsNewWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
+        ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes, command::Attributes,
     },
     common::WorkflowType,
     enums::{CommandType, EventType, WorkflowExecutionStatus},
@@ -73,7 +73,8 @@ pub(crate) fn cancel_timer(id: &str) -> Command {
 }
 
 /// A worker's answer to a workflow task.
-pub(crate) type Completion = Box<WithToken<perdure_proto::tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>;
+pub(crate) type Completion =
+    Box<WithToken<perdure_proto::tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>;
 
 /// A worker's decisions about a workflow task.
 pub(crate) fn decisions(task: &WorkflowTask, commands: Vec<Command>) -> Completion {
@@ -104,11 +105,16 @@ impl World {
         started.run_id
     }
 
-    /// The next task, which must be a workflow task, taken by a worker.
+    /// The next task that is not stale, which must be a workflow task, taken by a worker.
     pub(crate) async fn workflow_task(&self, node: &Node) -> WorkflowTask {
-        let task = self.matching.task().await;
-        assert!(is_workflow(&task));
-        node.take_workflow_task(&task).await.unwrap()
+        loop {
+            let task = self.matching.task().await;
+            assert!(is_workflow(&task));
+            match node.take_workflow_task(&task).await {
+                Ok(taken) => return taken,
+                Err(error) => assert!(is_over(&error), "{error:?}"),
+            }
+        }
     }
 
     /// Workers take tasks until the workflow is closed. The workflow runs one activity and completes. Gives
@@ -120,11 +126,16 @@ impl World {
             seen.push(task.clone());
             let done = if is_workflow(&task) { decide_one(node, &task).await } else { run_activity(node, &task).await };
             if let Err(error) = done {
-                assert!(matches!(error.kind, ErrorKind::StaleTask), "{error:?}");
+                assert!(is_over(&error), "{error:?}");
             }
         }
         seen
     }
+}
+
+/// Whether a task is refused because it is not wanted any more.
+fn is_over(error: &ServiceError) -> bool {
+    matches!(error.kind, ErrorKind::StaleTask | ErrorKind::NotFound)
 }
 
 async fn run_activity(node: &Node, task: &AddTask) -> ServiceResult<()> {

@@ -151,7 +151,11 @@ impl Node {
     }
 
     pub(crate) fn caller(&self, wait: Duration) -> Caller {
-        Caller { namespace: self.namespace.clone(), deadline: Some(self.clock.now() + wait), client_name: Arc::default() }
+        Caller {
+            namespace: self.namespace.clone(),
+            deadline: Some(self.clock.now() + wait),
+            client_name: Arc::default(),
+        }
     }
 
     pub(crate) async fn add(&self, queue: &QueueName, run_id: &str) -> ServiceResult<()> {

@@ -173,7 +173,8 @@ impl Draft<'_, '_> {
         }
         if retry_state == RetryState::Timeout && timeout != ActivityTimeout::ScheduleToStart {
             // There is no time left for another attempt: that is what the workflow is told.
-            let text = "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying";
+            let text =
+                "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying";
             failure = timeout_failure(text, TimeoutType::ScheduleToClose);
         }
         if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {

@@ -21,8 +21,7 @@ use prost::Message;
 
 use super::{
     change::Change,
-    deadline,
-    reset_points,
+    deadline, reset_points,
     state::{WorkflowState, merge_payloads},
 };
 
@@ -148,7 +147,8 @@ impl WorkflowState {
         record.execution_time = execution_time.as_nanos();
         record.run_expires_at = run_expires.unwrap_or_default().as_nanos();
         record.execution_expires_at = execution_expires.unwrap_or_default().as_nanos();
-        record.auto_reset_points = start.prev_auto_reset_points.as_ref().map(|points| points.points.clone()).unwrap_or_default();
+        record.auto_reset_points =
+            start.prev_auto_reset_points.as_ref().map(|points| points.points.clone()).unwrap_or_default();
         self.memo = Arc::new(start.memo.clone().unwrap_or_default());
         self.search_attributes = Arc::new(start.search_attributes.clone().unwrap_or_default());
         self.start = Arc::new(start.clone());

@@ -35,7 +35,9 @@ impl Change {
     pub(crate) fn event(&self) -> Option<&Arc<HistoryEvent>> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Attempt { .. } | Self::Buffer(_) | Self::ClearBuffer(_) | Self::SignalRequest(_) | Self::Run(_) => None,
+            Self::Attempt { .. } | Self::Buffer(_) | Self::ClearBuffer(_) | Self::SignalRequest(_) | Self::Run(_) => {
+                None
+            }
         }
     }
 }

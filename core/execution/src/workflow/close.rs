@@ -13,7 +13,8 @@ use perdure_proto::api::{
     failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
     history::{
         WorkflowExecutionCompletedEventAttributes, WorkflowExecutionFailedEventAttributes,
-        WorkflowExecutionTerminatedEventAttributes, WorkflowExecutionTimedOutEventAttributes, history_event::Attributes,
+        WorkflowExecutionTerminatedEventAttributes, WorkflowExecutionTimedOutEventAttributes,
+        history_event::Attributes,
     },
 };
 
@@ -122,7 +123,11 @@ impl Draft<'_, '_> {
     }
 
     /// The run that follows a failure: by retry, else by cron.
-    fn successor_after(&mut self, failure: Option<Failure>, result: Option<Payloads>) -> (RetryState, Option<Successor>) {
+    fn successor_after(
+        &mut self,
+        failure: Option<Failure>,
+        result: Option<Payloads>,
+    ) -> (RetryState, Option<Successor>) {
         let expires = Timestamp::from_nanos(self.state.record.execution_expires_at);
         let start = self.state.start.clone();
         let decision = next_retry(&RetryQuestion {

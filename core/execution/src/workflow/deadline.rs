@@ -77,7 +77,11 @@ pub fn of_activity(
     let deadlines = [
         timeout(ActivityTimeout::ScheduleToClose, after(scheduled.scheduled_time, to_close)),
         if started { None } else { timeout(ActivityTimeout::ScheduleToStart, after(attempt.scheduled_time, to_start)) },
-        if started { timeout(ActivityTimeout::StartToClose, after(attempt.started_time, start_to_close)) } else { None },
+        if started {
+            timeout(ActivityTimeout::StartToClose, after(attempt.started_time, start_to_close))
+        } else {
+            None
+        },
         if started { timeout(ActivityTimeout::Heartbeat, after(alive, heartbeat)) } else { None },
         (attempt.waits_for_retry && !started)
             .then(|| (Timestamp::from_nanos(attempt.scheduled_time), Deadline::ActivityRetry(id))),

@@ -53,10 +53,8 @@ fn config(state: &WorkflowState) -> WorkflowExecutionConfig {
 fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
     let record = &state.record;
     let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
-    let execution = || WorkflowExecution {
-        workflow_id: state.workflow_id().to_owned(),
-        run_id: state.run_id().to_owned(),
-    };
+    let execution =
+        || WorkflowExecution { workflow_id: state.workflow_id().to_owned(), run_id: state.run_id().to_owned() };
     let closed = !state.is_open();
     let duration = Timestamp::from_nanos(record.close_time).since(Timestamp::from_nanos(record.execution_time));
     WorkflowExecutionInfo {

@@ -20,6 +20,8 @@ pub enum Resolution {
     UseExisting,
     /// The same request started this run before.
     Repeat,
+    /// The same request was attached to this run before.
+    RepeatAttached,
 }
 
 /// The two policies of a start, as the request gives them.
@@ -54,9 +56,17 @@ impl IdPolicies {
 }
 
 /// Decides about the run that holds the id now.
-pub fn resolve(current: &WorkflowState, policies: IdPolicies, request_id: &str, env: &Env<'_>) -> ServiceResult<Resolution> {
+pub fn resolve(
+    current: &WorkflowState,
+    policies: IdPolicies,
+    request_id: &str,
+    env: &Env<'_>,
+) -> ServiceResult<Resolution> {
     if !request_id.is_empty() && current.volatile.run.create_request_id == request_id {
         return Ok(Resolution::Repeat);
+    }
+    if !request_id.is_empty() && current.volatile.run.attached_request_ids.iter().any(|known| known == request_id) {
+        return Ok(Resolution::RepeatAttached);
     }
     if current.is_open() {
         return match policies.conflict {

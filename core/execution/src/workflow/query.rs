@@ -23,20 +23,24 @@ pub enum QueryPath {
 }
 
 /// Chooses how a query is answered. `deadline` is when the caller stops waiting.
-pub fn path(state: &WorkflowState, condition: QueryRejectCondition, deadline: Option<Timestamp>) -> ServiceResult<QueryPath> {
+pub fn path(
+    state: &WorkflowState,
+    condition: QueryRejectCondition,
+    deadline: Option<Timestamp>,
+) -> ServiceResult<QueryPath> {
     let status = state.status();
     let rejected = match condition {
         QueryRejectCondition::NotOpen => !state.is_open(),
-        QueryRejectCondition::NotCompletedCleanly => {
-            !state.is_open() && status != WorkflowExecutionStatus::Completed
-        }
+        QueryRejectCondition::NotCompletedCleanly => !state.is_open() && status != WorkflowExecutionStatus::Completed,
         QueryRejectCondition::None | QueryRejectCondition::Unspecified => false,
     };
     if rejected || status == WorkflowExecutionStatus::Paused {
         return Ok(QueryPath::Rejected(QueryRejected { status: status.into() }));
     }
     if !state.is_open() && !state.completed_a_task() {
-        return Err(ServiceError::not_ready("Workflow was closed before the first workflow task was started, so it cannot be queried. Check the workflow's history for why it closed."));
+        return Err(ServiceError::not_ready(
+            "Workflow was closed before the first workflow task was started, so it cannot be queried. Check the workflow's history for why it closed.",
+        ));
     }
     if state.volatile.run.next_task_attempt.max(state.task().map_or(0, |task| task.attempt)) >= FAILING_ATTEMPT {
         return Err(ServiceError::not_ready("Unable to query workflow due to Workflow Task in failed state."));

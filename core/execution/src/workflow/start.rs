@@ -76,7 +76,11 @@ impl NewRun {
         }
         let cron = CronSchedule::for_workflow(&request.cron_schedule, env.now).ok().flatten();
         let delay = span(request.workflow_start_delay.as_ref());
-        let backoff = if delay.is_zero() { cron.map(|cron| first_cron_backoff(&cron, env.now)).unwrap_or_default() } else { delay };
+        let backoff = if delay.is_zero() {
+            cron.map(|cron| first_cron_backoff(&cron, env.now)).unwrap_or_default()
+        } else {
+            delay
+        };
         let eager = request.request_eager_execution && backoff.is_zero() && limits.eager_workflow_start;
         let initiator = if request.cron_schedule.is_empty() {
             ContinueAsNewInitiator::Unspecified
@@ -145,7 +149,11 @@ impl NewRun {
             match self.eager_identity {
                 Some(identity) => {
                     draft.schedule_task(Delivery::Inline);
-                    draft.start_task(TaskStart { identity, request_id: EAGER_REQUEST_ID.to_owned(), worker_version: None });
+                    draft.start_task(TaskStart {
+                        identity,
+                        request_id: EAGER_REQUEST_ID.to_owned(),
+                        worker_version: None,
+                    });
                 }
                 None => draft.schedule_task(Delivery::Dispatch),
             }

@@ -172,5 +172,7 @@ pub(crate) fn merge_payloads(
 /// Whether a payload stands for "no value".
 pub(crate) fn is_null(payload: &Payload) -> bool {
     let encoding = payload.metadata.get("encoding").map(|value| value.as_ref());
-    payload.data.is_empty() || encoding == Some(b"binary/null".as_slice()) || matches!(payload.data.as_ref(), b"null" | b"[]")
+    payload.data.is_empty()
+        || encoding == Some(b"binary/null".as_slice())
+        || matches!(payload.data.as_ref(), b"null" | b"[]")
 }

@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use perdure_kernel::{Timestamp, backoff, time::{span, span_to_proto}};
+use perdure_kernel::{
+    Timestamp, backoff,
+    time::{span, span_to_proto},
+};
 use perdure_proto::{
     api::{
         common::WorkerVersionStamp,
-        enums::{
-            SuggestContinueAsNewReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause,
-        },
+        enums::{SuggestContinueAsNewReason, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause},
         failure::Failure,
         history::{
             HistoryEvent, WorkflowTaskFailedEventAttributes, WorkflowTaskScheduledEventAttributes,
@@ -141,7 +142,7 @@ impl Draft<'_, '_> {
             original_scheduled_time: original_scheduled_time.as_nanos(),
             timeout: as_nanos(timeout),
             schedule_to_start_at: if to_start.is_zero() { 0 } else { (now + to_start).as_nanos() },
-            task_queue: queue.name.clone(),
+            task_queue: queue.name,
             sticky,
             ..Default::default()
         };
@@ -183,7 +184,11 @@ impl Draft<'_, '_> {
     }
 
     /// Writes the events of a transient workflow task that is about to complete, and gives it their ids.
-    pub(crate) fn write_transient_task(&mut self, task: &mut records::WorkflowTask, worker_version: Option<WorkerVersionStamp>) {
+    pub(crate) fn write_transient_task(
+        &mut self,
+        task: &mut records::WorkflowTask,
+        worker_version: Option<WorkerVersionStamp>,
+    ) {
         if task.attempt == 1 {
             return;
         }

@@ -17,7 +17,7 @@ pub(crate) fn completed() -> Outcome {
 }
 
 pub(crate) fn failed(failure: Failure) -> Outcome {
-    Outcome::Failed { failure: Some(failure), last_heartbeat_details: None }
+    Outcome::Failed { failure: Some(failure.into()), last_heartbeat_details: None }
 }
 
 /// A run with one scheduled activity `a`.
@@ -153,7 +153,8 @@ fn heartbeat_details_reach_the_next_attempt() {
     kit.pass(SECOND);
     let token = kit.start_activity("a");
     assert_eq!(kit.attempt("a").heartbeat_details, payloads("half"));
-    let last_words = Outcome::Failed { failure: Some(failure("kind")), last_heartbeat_details: payloads("most") };
+    let last_words =
+        Outcome::Failed { failure: Some(failure("kind").into()), last_heartbeat_details: payloads("most") };
     kit.finish(&token, last_words).unwrap();
     assert_eq!(kit.attempt("a").heartbeat_details, payloads("most"));
 }

@@ -41,7 +41,8 @@ fn a_retry_policy_is_always_there() {
     kit.turn(vec![
         schedule_with("a", |activity| activity.retry_policy = None),
         schedule_with("b", |activity| {
-            activity.retry_policy = Some(RetryPolicy { initial_interval: secs(3), maximum_attempts: 7, ..Default::default() });
+            activity.retry_policy =
+                Some(RetryPolicy { initial_interval: secs(3), maximum_attempts: 7, ..Default::default() });
         }),
     ]);
     let policy = |id: i64| kit.state.activities[&id].attributes.clone().unwrap().retry_policy.unwrap();

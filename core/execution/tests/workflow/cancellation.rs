@@ -153,10 +153,7 @@ fn a_second_request_while_the_first_waits_does_nothing() {
     assert_eq!(kit.state.volatile.buffered.len(), 1);
     kit.skip_news();
     kit.complete(vec![]).unwrap();
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskCompleted, K::WorkflowExecutionCancelRequested, K::WorkflowTaskScheduled]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskCompleted, K::WorkflowExecutionCancelRequested, K::WorkflowTaskScheduled]);
     kit.cancel().unwrap();
     assert_eq!(kit.news(), []);
 }

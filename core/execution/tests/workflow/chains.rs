@@ -71,7 +71,10 @@ fn continue_as_new_takes_what_the_command_says() {
     let start = &next.state.start;
     assert_eq!((start.workflow_run_timeout, start.workflow_task_timeout), (secs(60), secs(60)));
     assert_eq!((start.retry_policy.clone(), start.cron_schedule.as_str()), (retries(2), "@hourly"));
-    assert_eq!((start.last_completion_result.clone(), start.continued_failure.clone()), (payloads("result"), Some(failure("kind"))));
+    assert_eq!(
+        (start.last_completion_result.clone(), start.continued_failure.clone()),
+        (payloads("result"), Some(failure("kind")))
+    );
     assert_eq!(next.state.memo.fields["key"], payload("value"));
     assert_eq!(backoff(next), 5 * SECOND);
     let mut next = next.clone();
@@ -200,7 +203,10 @@ fn a_cron_schedule_starts_the_next_run() {
     assert_eq!(last!(kit, WorkflowExecutionFailedEventAttributes).retry_state(), RetryState::RetryPolicyNotSet);
     let mut kit = kit.next().clone();
     let start = &kit.state.start;
-    assert_eq!((start.last_completion_result.clone(), start.continued_failure.clone()), (payloads("first"), Some(failure("kind"))));
+    assert_eq!(
+        (start.last_completion_result.clone(), start.continued_failure.clone()),
+        (payloads("first"), Some(failure("kind")))
+    );
     assert_eq!(backoff(&kit), 30 * SECOND);
     // The end of the chain.
     kit.pass(30 * SECOND);

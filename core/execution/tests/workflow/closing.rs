@@ -59,10 +59,7 @@ fn termination_fails_the_task_that_a_worker_has() {
     kit.signal("waits").unwrap();
     kit.skip_news();
     kit.terminate().unwrap();
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]);
     let failed = last!(kit, WorkflowTaskFailedEventAttributes);
     assert_eq!((failed.cause(), failed.identity.as_str()), (Cause::ForceCloseCommand, "history-service"));
     assert_eq!(kit.complete_as(&token, vec![], |_| {}).unwrap_err().kind, ErrorKind::NotFound);
@@ -95,10 +92,7 @@ fn a_run_ends_with_its_time() {
     kit.signal("waits").unwrap();
     kit.skip_news();
     kit.pass(5 * SECOND);
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTimedOut]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTimedOut]);
     let event = last!(kit, WorkflowExecutionTimedOutEventAttributes);
     assert_eq!((event.retry_state(), event.new_execution_run_id.as_str()), (RetryState::RetryPolicyNotSet, ""));
 }

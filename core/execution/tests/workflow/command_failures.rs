@@ -3,9 +3,10 @@
 use perdure_kernel::{ErrorKind, Namespace, NamespaceId};
 use perdure_proto::api::{
     command::{
-        Command, ModifyWorkflowPropertiesCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
-        command::Attributes, CompleteWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
-        StartChildWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
+        Command, CompleteWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
+        ModifyWorkflowPropertiesCommandAttributes, RecordMarkerCommandAttributes,
+        StartChildWorkflowExecutionCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
+        command::Attributes,
     },
     common::{Memo, Payload, SearchAttributes},
     enums::{CommandType, EventType as K, WorkflowTaskFailedCause as Cause},
@@ -30,8 +31,9 @@ fn long() -> String {
 
 fn upsert(fields: &[(&str, Payload)]) -> Command {
     let indexed_fields = fields.iter().map(|(name, payload)| ((*name).to_owned(), payload.clone())).collect();
-    let attributes =
-        UpsertWorkflowSearchAttributesCommandAttributes { search_attributes: Some(SearchAttributes { indexed_fields }) };
+    let attributes = UpsertWorkflowSearchAttributesCommandAttributes {
+        search_attributes: Some(SearchAttributes { indexed_fields }),
+    };
     let attributes = Attributes::UpsertWorkflowSearchAttributesCommandAttributes(attributes);
     command(CommandType::UpsertWorkflowSearchAttributes, attributes)
 }
@@ -66,24 +68,28 @@ fn failing() -> Vec<(&'static str, Vec<Command>, Cause)> {
         ("activity with a long id", vec![schedule(&long())], activity),
         ("activity on a long queue", vec![schedule_with("a", |a| a.task_queue = queue(&long()))], activity),
         ("activity on a system queue", vec![schedule_with("a", |a| a.task_queue = queue("/_sys/q"))], activity),
-        ("activity without timeouts", vec![schedule_with("a", |a| {
-            a.schedule_to_close_timeout = None;
-            a.start_to_close_timeout = None;
-            a.schedule_to_start_timeout = secs(1);
-        })], activity),
+        (
+            "activity without timeouts",
+            vec![schedule_with("a", |a| {
+                a.schedule_to_close_timeout = None;
+                a.start_to_close_timeout = None;
+                a.schedule_to_start_timeout = secs(1);
+            })],
+            activity,
+        ),
         ("negative timeout", vec![schedule_with("a", |a| a.heartbeat_timeout = secs(-1))], activity),
-        ("negative priority", vec![schedule_with("a", |a| {
-            a.priority = Some(perdure_proto::api::common::Priority { priority_key: -1, ..Default::default() });
-        })], activity),
+        (
+            "negative priority",
+            vec![schedule_with("a", |a| {
+                a.priority = Some(perdure_proto::api::common::Priority { priority_key: -1, ..Default::default() });
+            })],
+            activity,
+        ),
         ("coefficient below 1", bad_policy(|policy| policy.backoff_coefficient = 0.5), activity),
         ("negative attempts", bad_policy(|policy| policy.maximum_attempts = -1), activity),
         ("first wait over the longest", bad_policy(|policy| policy.initial_interval = secs(1_000)), activity),
         ("same activity id twice", vec![schedule("a"), schedule("a")], Cause::ScheduleActivityDuplicateId),
-        (
-            "too many activities",
-            ["a", "b", "c", "d"].map(schedule).to_vec(),
-            Cause::PendingActivitiesLimitExceeded,
-        ),
+        ("too many activities", ["a", "b", "c", "d"].map(schedule).to_vec(), Cause::PendingActivitiesLimitExceeded),
         ("cancel of nothing", vec![cancel_activity(0)], Cause::BadRequestCancelActivityAttributes),
         ("cancel of what comes later", vec![cancel_activity(99)], Cause::BadRequestCancelActivityAttributes),
         ("cancel of another event", vec![cancel_activity(1)], Cause::BadRequestCancelActivityAttributes),
@@ -103,11 +109,23 @@ fn failing() -> Vec<(&'static str, Vec<Command>, Cause)> {
         ("no search attributes", vec![upsert(&[])], Cause::BadSearchAttributes),
         ("unknown search attribute", vec![upsert(&[("Nobody", typed("Int", "1"))])], Cause::BadSearchAttributes),
         ("no memo", vec![modify(&[])], Cause::BadModifyWorkflowPropertiesAttributes),
-        ("long type", vec![continue_with(|next| {
-            next.workflow_type = Some(perdure_proto::api::common::WorkflowType { name: long() });
-        })], Cause::BadContinueAsNewAttributes),
-        ("negative backoff", vec![continue_with(|next| next.backoff_start_interval = secs(-1))], Cause::BadContinueAsNewAttributes),
-        ("broken cron", vec![continue_with(|next| next.cron_schedule = "never".to_owned())], Cause::BadContinueAsNewAttributes),
+        (
+            "long type",
+            vec![continue_with(|next| {
+                next.workflow_type = Some(perdure_proto::api::common::WorkflowType { name: long() });
+            })],
+            Cause::BadContinueAsNewAttributes,
+        ),
+        (
+            "negative backoff",
+            vec![continue_with(|next| next.backoff_start_interval = secs(-1))],
+            Cause::BadContinueAsNewAttributes,
+        ),
+        (
+            "broken cron",
+            vec![continue_with(|next| next.cron_schedule = "never".to_owned())],
+            Cause::BadContinueAsNewAttributes,
+        ),
         ("child", vec![command(CommandType::StartChildWorkflowExecution, child)], Cause::FeatureDisabled),
         ("activity: nothing", vec![empty(CommandType::ScheduleActivityTask)], activity),
         (
@@ -244,10 +262,7 @@ fn waiting_events_come_before_the_end_by_a_limit() {
     kit.signal("waits").unwrap();
     kit.skip_news();
     kit.refused(vec![schedule_with("a", |activity| activity.input = bulk(300))]);
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]);
 }
 
 #[test]

@@ -6,9 +6,7 @@ use perdure_execution::workflow::{
     id_policy::{IdPolicies, Resolution, resolve},
 };
 use perdure_kernel::{ErrorKind, ExecutionKey, random::SplitMix};
-use perdure_proto::api::enums::{
-    EventType as K, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse,
-};
+use perdure_proto::api::enums::{EventType as K, WorkflowIdConflictPolicy as Conflict, WorkflowIdReusePolicy as Reuse};
 
 use crate::kit::{Kit, last, make::*};
 

@@ -55,7 +55,10 @@ fn pending_things_described() {
     kit.finish(&b, failed(failure("kind"))).unwrap();
     let told = describe(&kit.state).pending_activities;
     let [a, b, c] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!((a.state(), a.attempt, a.last_worker_identity.as_str()), (PendingActivityState::Started, 1, "activity worker"));
+    assert_eq!(
+        (a.state(), a.attempt, a.last_worker_identity.as_str()),
+        (PendingActivityState::Started, 1, "activity worker")
+    );
     assert_eq!((a.heartbeat_details.clone(), a.last_heartbeat_time), (payloads("half"), Some(kit.now.to_proto())));
     assert_eq!(a.expiration_time, Some((kit.now + HOUR).to_proto()));
     assert_eq!((b.state(), b.attempt, b.maximum_attempts), (PendingActivityState::Scheduled, 2, 3));

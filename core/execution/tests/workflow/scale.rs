@@ -25,8 +25,7 @@ fn what_a_decision_touches_does_not_grow_with_what_is_pending() {
     let touched = [2, 2_000].map(|count| {
         let kit = with_pending(count);
         let mut random = perdure_kernel::random::SplitMix::new(1);
-        let mut env =
-            perdure_execution::Env { now: kit.now, namespace: &kit.namespace, random: &mut random };
+        let mut env = perdure_execution::Env { now: kit.now, namespace: &kit.namespace, random: &mut random };
         let request = RespondWorkflowTaskCompletedRequest {
             commands: vec![start_timer("another", 5), cancel_timer("timer 1"), marker("m")],
             ..Default::default()

@@ -17,7 +17,8 @@ fn namespace() -> Namespace {
 #[test]
 fn the_first_event_tells_all() {
     let kit = Kit::start(|request| {
-        request.memo = Some(Memo { fields: [("key".to_owned(), payload("value")), ("no".to_owned(), Payload::default())].into() });
+        request.memo =
+            Some(Memo { fields: [("key".to_owned(), payload("value")), ("no".to_owned(), Payload::default())].into() });
     });
     let start = &kit.state.start;
     assert_eq!((start.attempt, start.workflow_id.as_str(), start.identity.as_str()), (1, "workflow", "client"));
@@ -107,10 +108,7 @@ fn what_cuts_a_delay_short() {
 #[test]
 fn a_start_may_bring_a_signal() {
     let mut kit = Kit::start_with(namespace(), BEGIN, Some(signal("first", "signal-1")), |_| {});
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowExecutionStarted, K::WorkflowExecutionSignaled, K::WorkflowTaskScheduled]
-    );
+    assert_eq!(kit.news(), [K::WorkflowExecutionStarted, K::WorkflowExecutionSignaled, K::WorkflowTaskScheduled]);
     kit.signal_with(signal("first", "signal-1"), false).unwrap();
     assert_eq!(kit.news(), []);
     let kit = Kit::start_with(namespace(), BEGIN, Some(signal("first", "")), |request| {

@@ -1,8 +1,8 @@
 //! Stickiness: the worker that has a workflow in its cache gets its next task, for a while.
 
+use perdure_execution::workflow::NewTask;
 use perdure_kernel::ErrorKind;
 use perdure_proto::api::enums::{EventType as K, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause as Cause};
-use perdure_execution::workflow::NewTask;
 
 use crate::kit::{Kit, Worker, last, make::*};
 

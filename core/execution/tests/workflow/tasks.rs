@@ -254,7 +254,10 @@ fn a_worker_says_why_it_failed() {
     kit.start_task();
     kit.fail_task(Cause::NonDeterministicError).unwrap();
     let failed = last!(kit, WorkflowTaskFailedEventAttributes);
-    assert_eq!((failed.cause(), failed.scheduled_event_id, failed.started_event_id), (Cause::NonDeterministicError, 2, 3));
+    assert_eq!(
+        (failed.cause(), failed.scheduled_event_id, failed.started_event_id),
+        (Cause::NonDeterministicError, 2, 3)
+    );
     assert_eq!((failed.failure.unwrap().message.as_str(), failed.identity.as_str()), ("no luck", "worker"));
     assert_eq!(kit.fail_task(Cause::NonDeterministicError).unwrap_err().kind, ErrorKind::NotFound);
 }
@@ -276,10 +279,7 @@ fn an_answer_too_large_to_send_ends_the_run() {
     kit.signal("waits").unwrap();
     kit.skip_news();
     kit.fail_task(Cause::GrpcMessageTooLarge).unwrap();
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskFailed, K::WorkflowExecutionSignaled, K::WorkflowExecutionTerminated]);
     let terminated = last!(kit, WorkflowExecutionTerminatedEventAttributes);
     assert_eq!((terminated.reason.as_str(), terminated.identity.as_str()), ("GrpcMessageTooLarge", "history-service"));
 }

@@ -94,10 +94,7 @@ fn other_waiting_events_stay() {
 fn the_id_of_a_fired_timer_that_waits_can_be_used_again() {
     let mut kit = fired_while_deciding();
     kit.complete(vec![start_timer("t", 7)]).unwrap();
-    assert_eq!(
-        kit.news(),
-        [K::WorkflowTaskCompleted, K::TimerStarted, K::TimerFired, K::WorkflowTaskScheduled]
-    );
+    assert_eq!(kit.news(), [K::WorkflowTaskCompleted, K::TimerStarted, K::TimerFired, K::WorkflowTaskScheduled]);
     assert_eq!(last!(kit, TimerFiredEventAttributes).started_event_id, 5);
     assert_eq!(kit.state.timer_ids["t"], 10, "the new timer keeps its name");
     kit.turn(vec![cancel_timer("t")]);

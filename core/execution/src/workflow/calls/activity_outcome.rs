@@ -38,7 +38,7 @@ pub enum Outcome {
     /// The attempt failed.
     Failed {
         /// How.
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
         /// Progress to resume from.
         last_heartbeat_details: Option<Payloads>,
     },
@@ -59,12 +59,20 @@ pub struct Reporter {
 }
 
 /// The open activity that a token names, by event id or, with event id 0, by activity id.
-pub(crate) fn find(state: &WorkflowState, token: &tokens::ActivityTask) -> ServiceResult<(i64, Arc<records::ActivityAttempt>)> {
+pub(crate) fn find(
+    state: &WorkflowState,
+    token: &tokens::ActivityTask,
+) -> ServiceResult<(i64, Arc<records::ActivityAttempt>)> {
     require_open(state)?;
     let by_id = token.scheduled_event_id == 0;
     let id = if by_id {
         let found = state.activity_ids.get(&token.activity_id).copied();
-        found.ok_or_else(|| ServiceError::not_found(format!("cannot find pending activity with ActivityID {}, check workflow execution history for more details", token.activity_id)))?
+        found.ok_or_else(|| {
+            ServiceError::not_found(format!(
+                "cannot find pending activity with ActivityID {}, check workflow execution history for more details",
+                token.activity_id
+            ))
+        })?
     } else {
         token.scheduled_event_id
     };
@@ -90,7 +98,8 @@ pub fn decide(
     let started = attempt.started_time != 0;
     // Somebody who knows the activity by its id may complete it before any worker took it.
     let completes = matches!(outcome, Outcome::Completed { .. });
-    if !started && !(by_id && completes) {
+    let may_report = started || (by_id && completes);
+    if !may_report {
         return Err(task_not_found());
     }
     let mut draft = Draft::new(state, env);
@@ -103,7 +112,9 @@ pub fn decide(
                 next.last_heartbeat_time = draft.now().as_nanos();
                 draft.set_attempt(id, next);
             }
-            if draft.fail_activity(id, failure.unwrap_or_default(), reporter) == RetryState::InProgress {
+            if draft.fail_activity(id, failure.map(|failure| *failure).unwrap_or_default(), reporter)
+                == RetryState::InProgress
+            {
                 return Ok(Decision::change(draft.finish(Durability::BeforeReply), ()));
             }
         }

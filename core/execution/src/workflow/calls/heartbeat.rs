@@ -23,7 +23,8 @@ pub fn decide(
     if attempt.started_time == 0 {
         return Err(task_not_found());
     }
-    let answer = RecordActivityTaskHeartbeatResponse { cancel_requested: attempt.cancel_requested, ..Default::default() };
+    let answer =
+        RecordActivityTaskHeartbeatResponse { cancel_requested: attempt.cancel_requested, ..Default::default() };
     let mut draft = Draft::new(state, env);
     let mut next = (*attempt).clone();
     next.last_heartbeat_time = draft.now().as_nanos();

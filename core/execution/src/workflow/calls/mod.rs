@@ -4,6 +4,7 @@
 //! a [`super::Decision`], or a refusal that changed nothing.
 
 pub mod activity_outcome;
+pub mod attach;
 pub mod cancel;
 pub mod heartbeat;
 pub mod reset_sticky;

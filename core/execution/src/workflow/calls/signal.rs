@@ -10,9 +10,7 @@ use perdure_proto::api::{
 use super::require_open;
 use crate::{
     Env,
-    workflow::{
-        Decision, Signal, WorkflowState, change::Durability, draft::Draft, task::Delivery,
-    },
+    workflow::{Decision, Signal, WorkflowState, change::Durability, draft::Draft, task::Delivery},
 };
 
 /// The signal that a request asks for.
@@ -62,6 +60,7 @@ pub fn decide(state: &WorkflowState, signal: Signal, hasty: bool, env: &mut Env<
 
 /// Signals in the buffer: they count once they join the history.
 fn waiting_signals(state: &WorkflowState) -> usize {
-    let kinds = state.volatile.buffered.iter().filter_map(|waiting| waiting.event.as_ref()).map(|event| event.event_type());
+    let kinds =
+        state.volatile.buffered.iter().filter_map(|waiting| waiting.event.as_ref()).map(|event| event.event_type());
     kinds.filter(|kind| *kind == EventType::WorkflowExecutionSignaled).count()
 }

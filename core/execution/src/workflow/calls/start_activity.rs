@@ -1,10 +1,7 @@
 //! A worker takes an activity task.
 
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
-use perdure_proto::{
-    api::workflowservice::PollActivityTaskQueueRequest,
-    records::QueuedTask,
-};
+use perdure_proto::{api::workflowservice::PollActivityTaskQueueRequest, records::QueuedTask};
 
 use crate::{
     Env,

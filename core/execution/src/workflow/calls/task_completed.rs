@@ -61,13 +61,14 @@ pub fn decide(
     let Some(task) = state.started_task().cloned() else {
         return Err(ServiceError::not_found("Workflow task not found."));
     };
-    let heartbeat = request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
+    let heartbeat =
+        request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
     let chain_since = Timestamp::from_nanos(task.original_scheduled_time);
     if heartbeat && env.now > chain_since + env.limits().workflow_task_heartbeat_max {
         return Ok(end_heartbeats(state, env));
     }
-    if let Some(reason) = env.namespace.bad_binaries.get(&request.binary_checksum) {
-        let text = format!("binary {} is marked as bad deployment: {reason}", request.binary_checksum);
+    if env.namespace.bad_binaries.contains_key(&request.binary_checksum) {
+        let text = format!("binary {} is marked as bad deployment", request.binary_checksum);
         return refuse(state, &task, &request, CommandFailure::fail(WorkflowTaskFailedCause::BadBinary, text), env);
     }
 
@@ -209,4 +210,3 @@ pub(crate) fn server_failure(message: &str) -> Failure {
         ..Default::default()
     }
 }
-

@@ -6,9 +6,7 @@ use perdure_proto::api::{common::Payloads, workflowservice::TerminateWorkflowExe
 use super::{require_chain, require_open};
 use crate::{
     Env,
-    workflow::{
-        Decision, NewRun, Transition, WorkflowState, change::Durability, close::SERVER_IDENTITY, draft::Draft,
-    },
+    workflow::{Decision, NewRun, Transition, WorkflowState, change::Durability, close::SERVER_IDENTITY, draft::Draft},
 };
 
 /// Ends the run at once. A worker that has its workflow task will be told that the task is gone.

@@ -62,13 +62,18 @@ impl Commands<'_, '_, '_, '_> {
         let cause = WorkflowTaskFailedCause::BadRequestCancelActivityAttributes;
         let id = command.scheduled_event_id;
         if id <= 0 {
-            return Err(CommandFailure::fail(cause, "ScheduledEventId is not set on RequestCancelActivityTaskCommand."));
+            return Err(CommandFailure::fail(
+                cause,
+                "ScheduledEventId is not set on RequestCancelActivityTaskCommand.",
+            ));
         }
         let attempt = self.draft.state.attempt(id).cloned();
         // An end that the worker cannot have seen yet is no mistake of the worker.
         let known = attempt.is_some() || self.draft.ends_activity(id);
         if !known || attempt.as_ref().is_some_and(|attempt| attempt.cancel_requested) {
-            let text = format!("invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: {id}");
+            let text = format!(
+                "invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: {id}"
+            );
             return Err(CommandFailure::fail(cause, text));
         }
         let requested = ActivityTaskCancelRequestedEventAttributes {

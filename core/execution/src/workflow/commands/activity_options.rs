@@ -6,10 +6,8 @@ use perdure_kernel::{Limits, ServiceError, retry_policy};
 use perdure_proto::{
     Duration as ProtoDuration,
     api::{
-        command::ScheduleActivityTaskCommandAttributes,
-        enums::TaskQueueKind,
-        history::ActivityTaskScheduledEventAttributes,
-        taskqueue::TaskQueue,
+        command::ScheduleActivityTaskCommandAttributes, enums::TaskQueueKind,
+        history::ActivityTaskScheduledEventAttributes, taskqueue::TaskQueue,
     },
 };
 
@@ -53,10 +51,8 @@ pub(super) fn scheduled_event(
     retry_policy::fill_defaults(&mut policy, &retry_policy::RetryDefaults::default());
     let invalid = |error: ServiceError| with_names(format!("Invalid ActivityRetryPolicy: {error}"));
     retry_policy::validate_and_cap(&mut policy, limits.duration_max).map_err(invalid)?;
-    if let Some(priority) = &command.priority {
-        if priority.priority_key < 0 {
-            return Err(with_names("priority key can't be negative".to_owned()));
-        }
+    if command.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
+        return Err(with_names("priority key can't be negative".to_owned()));
     }
     let bounded = |field: &str, value: Option<&ProtoDuration>| {
         duration(value, limits.duration_max).map_err(|why| with_names(format!("Invalid {field}: {why}")))
@@ -68,7 +64,9 @@ pub(super) fn scheduled_event(
         heartbeat: bounded("HeartbeatTimeout", command.heartbeat_timeout.as_ref())?,
     };
     let Some(timeouts) = timeouts.filled(run_timeout) else {
-        return Err(with_names("A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand".to_owned()));
+        return Err(with_names(
+            "A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand".to_owned(),
+        ));
     };
     Ok(ActivityTaskScheduledEventAttributes {
         activity_id: command.activity_id,
@@ -132,7 +130,6 @@ impl Timeouts {
         Some(filled)
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,11 @@ use super::{CommandFailure, Commands, Outcome};
 use crate::workflow::draft::EventExtras;
 
 impl Commands<'_, '_, '_, '_> {
-    pub(super) fn complete(&mut self, command: CompleteWorkflowExecutionCommandAttributes, extras: EventExtras) -> Outcome {
+    pub(super) fn complete(
+        &mut self,
+        command: CompleteWorkflowExecutionCommandAttributes,
+        extras: EventExtras,
+    ) -> Outcome {
         self.require_all_seen()?;
         let size = command.result.as_ref().map_or(0, Message::encoded_len);
         // Not a slip here: Temporal records this cause for an oversize result, and clients can see it.

@@ -83,7 +83,7 @@ impl Commands<'_, '_, '_, '_> {
     }
 
     /// What the command leaves out comes from the run that ends; retry and cron do not.
-    fn fill_and_validate(&mut self, command: &mut ContinueAsNewWorkflowExecutionCommandAttributes) -> Outcome {
+    fn fill_and_validate(&self, command: &mut ContinueAsNewWorkflowExecutionCommandAttributes) -> Outcome {
         let start = self.draft.state.start.clone();
         let limits = self.draft.env.limits().clone();
         if command.workflow_type.as_ref().is_none_or(|kind| kind.name.is_empty()) {
@@ -140,6 +140,8 @@ impl Commands<'_, '_, '_, '_> {
 fn initiator(command: &ContinueAsNewWorkflowExecutionCommandAttributes) -> ContinueAsNewInitiator {
     match command.initiator() {
         ContinueAsNewInitiator::Unspecified => ContinueAsNewInitiator::Workflow,
-        given @ (ContinueAsNewInitiator::Workflow | ContinueAsNewInitiator::Retry | ContinueAsNewInitiator::CronSchedule) => given,
+        given @ (ContinueAsNewInitiator::Workflow
+        | ContinueAsNewInitiator::Retry
+        | ContinueAsNewInitiator::CronSchedule) => given,
     }
 }

@@ -91,14 +91,14 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
 
     /// Carries out commands in order, up to the first failure.
     pub(crate) fn handle_all(&mut self, commands: Vec<Command>) -> Outcome {
-        if let Some(index) = commands.iter().position(closes) {
-            if let Some(after) = commands.get(index + 1) {
-                let (close, after) = (commands[index].command_type(), after.command_type());
-                return Err(CommandFailure::Reject(ServiceError::invalid_argument(format!(
-                    "invalid command sequence: [{}] command {after:?} after command that closes the workflow: {close:?}",
-                    index + 1
-                ))));
-            }
+        if let Some(index) = commands.iter().position(closes)
+            && let Some(after) = commands.get(index + 1)
+        {
+            let (close, after) = (commands[index].command_type(), after.command_type());
+            return Err(CommandFailure::Reject(ServiceError::invalid_argument(format!(
+                "invalid command sequence: [{}] command {after:?} after command that closes the workflow: {close:?}",
+                index + 1
+            ))));
         }
         commands.into_iter().try_for_each(|command| self.handle(command))
     }
@@ -141,10 +141,8 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
         if value.len() <= limit {
             return Ok(());
         }
-        let text = format!(
-            "{field} on {command} exceeds length limit. {field}={value} Length={} Limit={limit}",
-            value.len()
-        );
+        let text =
+            format!("{field} on {command} exceeds length limit. {field}={value} Length={} Limit={limit}", value.len());
         Err(CommandFailure::fail(cause, text))
     }
 
@@ -182,7 +180,9 @@ fn kind_of(attributes: &Attributes) -> CommandType {
         Attributes::RecordMarkerCommandAttributes(_) => CommandType::RecordMarker,
         Attributes::UpsertWorkflowSearchAttributesCommandAttributes(_) => CommandType::UpsertWorkflowSearchAttributes,
         Attributes::ModifyWorkflowPropertiesCommandAttributes(_) => CommandType::ModifyWorkflowProperties,
-        Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => CommandType::RequestCancelExternalWorkflowExecution,
+        Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(_) => {
+            CommandType::RequestCancelExternalWorkflowExecution
+        }
         Attributes::StartChildWorkflowExecutionCommandAttributes(_) => CommandType::StartChildWorkflowExecution,
         Attributes::SignalExternalWorkflowExecutionCommandAttributes(_) => CommandType::SignalExternalWorkflowExecution,
         Attributes::ProtocolMessageCommandAttributes(_) => CommandType::ProtocolMessage,

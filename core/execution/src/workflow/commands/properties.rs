@@ -21,7 +21,10 @@ impl Commands<'_, '_, '_, '_> {
             return Err(CommandFailure::fail(cause, "UpsertedMemo is not set on ModifyWorkflowPropertiesCommand."));
         };
         if memo.fields.is_empty() {
-            return Err(CommandFailure::fail(cause, "UpsertedMemo.Fields is not set on ModifyWorkflowPropertiesCommand."));
+            return Err(CommandFailure::fail(
+                cause,
+                "UpsertedMemo.Fields is not set on ModifyWorkflowPropertiesCommand.",
+            ));
         }
         let attributes = WorkflowPropertiesModifiedEventAttributes {
             workflow_task_completed_event_id: self.completed_event_id,

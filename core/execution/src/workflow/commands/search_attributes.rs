@@ -19,10 +19,16 @@ impl Commands<'_, '_, '_, '_> {
     ) -> Outcome {
         let cause = WorkflowTaskFailedCause::BadSearchAttributes;
         let Some(mut attributes) = command.search_attributes else {
-            return Err(CommandFailure::fail(cause, "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand."));
+            return Err(CommandFailure::fail(
+                cause,
+                "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.",
+            ));
         };
         if attributes.indexed_fields.is_empty() {
-            return Err(CommandFailure::fail(cause, "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand."));
+            return Err(CommandFailure::fail(
+                cause,
+                "IndexedFields is not set on UpsertWorkflowSearchAttributesCommand.",
+            ));
         }
         self.require_search_attributes(&attributes)?;
         perdure_kernel::search_attributes::add_types(&mut attributes, self.draft.env.namespace);

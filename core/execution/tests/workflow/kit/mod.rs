@@ -279,7 +279,9 @@ macro_rules! last {
             .iter()
             .rev()
             .find_map(|event| match &event.attributes {
-                Some(perdure_proto::api::history::history_event::Attributes::$kind(attributes)) => Some(attributes.clone()),
+                Some(perdure_proto::api::history::history_event::Attributes::$kind(attributes)) => {
+                    Some(attributes.clone())
+                }
                 _ => None,
             })
             .expect(stringify!($kind))

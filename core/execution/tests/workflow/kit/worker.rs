@@ -114,7 +114,8 @@ impl Kit {
     /// The same with stickiness: the next workflow task is for the worker's own queue for 5 s.
     pub(crate) fn sticky_turn(&mut self, commands: Vec<Command>) {
         self.start_task();
-        let answer = self.complete_with(commands, |request| request.sticky_attributes = Some(make::sticky("sticky", 5)));
+        let answer =
+            self.complete_with(commands, |request| request.sticky_attributes = Some(make::sticky("sticky", 5)));
         assert_eq!(answer.unwrap().refused, None);
     }
 
@@ -190,7 +191,7 @@ impl Kit {
         self.decide(|state, env| heartbeat::decide(state, token, details.clone(), env))
     }
 
-    /// When the run next waits for something, counted from the beginning of the test.
+    /// How long from now until something is due.
     pub(crate) fn due_in(&self) -> Option<std::time::Duration> {
         self.state.next_deadline().map(|(at, _)| Timestamp::since(at, self.now))
     }

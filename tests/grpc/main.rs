@@ -1,0 +1,24 @@
+//! Every served RPC through real gRPC against a whole server: what it does, and what it refuses once a
+//! request has passed the frontend's checks. Malformed requests are the frontend's own tests.
+//!
+//! Each test has a server of its own. `TEMPORAL_ADDRESS` holds them against a Temporal server instead; see
+//! [`kit::Server`] for how to start it. Tests that need a configuration or a store of their own ignore it.
+
+#![allow(clippy::unwrap_used)]
+
+mod activities;
+mod activities_by_id;
+mod cluster;
+mod describes;
+mod ends;
+mod histories;
+mod kit;
+mod lasting;
+mod namespaces;
+mod queries;
+mod served;
+mod signals;
+mod starts;
+mod sticky;
+mod task_queues;
+mod workflow_tasks;

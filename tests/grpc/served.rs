@@ -1,0 +1,65 @@
+//! Every RPC that is served has a test here.
+
+use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
+
+use crate::{
+    activities, activities_by_id, cluster, describes, ends, histories, namespaces, queries, signals, starts, sticky,
+    task_queues, workflow_tasks,
+};
+
+/// A test by its function.
+type Test = fn();
+
+/// Each served RPC of WorkflowService and the test that begins with it.
+const WORKFLOW: [(&str, Test); 33] = [
+    ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
+    ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
+    ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
+    ("UpdateNamespace", namespaces::a_namespace_is_updated_where_the_request_says_so),
+    ("DeprecateNamespace", namespaces::a_deprecated_namespace_starts_nothing_new),
+    ("StartWorkflowExecution", starts::starts_a_run),
+    ("GetWorkflowExecutionHistory", histories::a_history_is_read_in_pages),
+    ("GetWorkflowExecutionHistoryReverse", histories::a_history_is_read_backwards),
+    ("PollWorkflowTaskQueue", workflow_tasks::a_worker_takes_a_task_and_decides),
+    ("RespondWorkflowTaskCompleted", workflow_tasks::a_worker_takes_a_task_and_decides),
+    ("RespondWorkflowTaskFailed", workflow_tasks::a_worker_that_cannot_decide_says_so),
+    ("PollActivityTaskQueue", activities::an_activity_completes),
+    ("RecordActivityTaskHeartbeat", activities::heartbeats_keep_progress_and_tell_of_cancellation),
+    ("RecordActivityTaskHeartbeatById", activities_by_id::an_activity_is_kept_alive_and_cancelled_by_its_id),
+    ("RespondActivityTaskCompleted", activities::an_activity_completes),
+    ("RespondActivityTaskCompletedById", activities_by_id::an_activity_is_completed_by_its_id),
+    ("RespondActivityTaskFailed", activities::a_failed_attempt_is_followed_by_another),
+    ("RespondActivityTaskFailedById", activities_by_id::an_activity_is_failed_by_its_id),
+    ("RespondActivityTaskCanceled", activities::heartbeats_keep_progress_and_tell_of_cancellation),
+    ("RespondActivityTaskCanceledById", activities_by_id::an_activity_is_kept_alive_and_cancelled_by_its_id),
+    ("RequestCancelWorkflowExecution", ends::a_cancel_request_wakes_the_workflow_once),
+    ("SignalWorkflowExecution", signals::signals_reach_the_worker_in_order),
+    ("SignalWithStartWorkflowExecution", signals::a_signal_starts_what_is_not_there),
+    ("TerminateWorkflowExecution", ends::a_termination_ends_the_run_under_its_worker),
+    ("GetSearchAttributes", cluster::search_attributes_are_listed),
+    ("RespondQueryTaskCompleted", queries::a_worker_refuses_to_answer),
+    ("ResetStickyTaskQueue", sticky::a_reset_sends_the_next_task_to_everyone),
+    ("ShutdownWorker", sticky::a_worker_says_goodbye),
+    ("QueryWorkflow", queries::a_quiet_workflow_is_asked_directly),
+    ("DescribeWorkflowExecution", describes::a_run_is_described_through_its_life),
+    ("DescribeTaskQueue", task_queues::pollers_are_shown),
+    ("GetClusterInfo", cluster::the_cluster_tells_about_itself),
+    ("GetSystemInfo", cluster::the_system_says_what_it_can_do),
+];
+
+/// The same of OperatorService.
+const OPERATOR: [(&str, Test); 2] = [
+    ("ListSearchAttributes", cluster::search_attributes_are_listed),
+    ("ListClusters", cluster::the_cluster_tells_about_itself),
+];
+
+#[test]
+fn every_served_rpc_is_tested() {
+    for (served, tested) in [(WORKFLOW_SERVED, WORKFLOW.as_slice()), (OPERATOR_SERVED, OPERATOR.as_slice())] {
+        let mut served: Vec<&str> = served.to_vec();
+        let mut tested: Vec<&str> = tested.iter().map(|(rpc, _)| *rpc).collect();
+        served.sort_unstable();
+        tested.sort_unstable();
+        assert_eq!(tested, served);
+    }
+}
