@@ -6,6 +6,10 @@ CARGO ?= cargo
 QUICK := --profile quick
 # Arguments for the server: make dev ARGS='--db-filename perdure.db'
 ARGS ?=
+# A clean clone is built once: what makes the next build quicker would only cost time and room.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
 # Where .ci/packages puts what the system has no recent version of.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use perdure_kernel::{ServiceError, ServiceResult};
+use perdure_kernel::{
+    ServiceError, ServiceResult,
+    search_attributes::{PREDEFINED, SYSTEM},
+};
 use perdure_proto::{
     api::operatorservice as os, temporal::api::operatorservice::v1::operator_service_server::OperatorService,
 };
@@ -10,7 +13,6 @@ use perdure_proto::{
 use crate::{
     call::{Call, Shared},
     service::service,
-    validate::search_attributes::{PREDEFINED, SYSTEM},
 };
 
 /// The service's server side.

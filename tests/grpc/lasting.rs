@@ -2,8 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use perdure_config::Value;
-use perdure_persistence::memory::MemoryStore;
 use perdure_persistence_sql::{SqliteOptions, SqliteStore};
 use perdure_proto::api::{enums::EventType, workflowservice as ws};
 use tonic::Code;
@@ -12,7 +10,7 @@ use crate::kit::*;
 
 async fn over_file(path: &Path) -> Server {
     let store = SqliteStore::open(SqliteOptions::file(path)).await.unwrap();
-    Server::over(Arc::new(store), []).await
+    Server::over(Arc::new(store), &[]).await
 }
 
 /// The same workflow, seen through another server.
@@ -82,10 +80,11 @@ async fn a_stopping_server_lets_its_polls_go() {
 
 #[tokio::test]
 async fn a_closed_workflow_is_deleted_after_its_retention() {
-    let times = [("system.namespaceMinRetentionLocal", "0s"), ("history.retentionTimerJitterDuration", "0s")];
-    let busy = ["frontend.rps", "frontend.namespaceRPS"].map(|key| (key, Value::Int(1_000_000)));
-    let config = times.map(|(key, time)| (key, Value::Text(time.to_owned()))).into_iter().chain(busy);
-    let server = Server::over(Arc::new(MemoryStore::new()), config).await;
+    let config = [
+        ("system.namespaceMinRetentionLocal", "\"0s\""),
+        ("history.retentionTimerJitterDuration", "\"0s\""),
+    ];
+    let server = Server::with(&config).await;
     let request = ws::RegisterNamespaceRequest {
         namespace: "brief".to_owned(),
         workflow_execution_retention_period: span(Duration::from_millis(100)),

@@ -141,11 +141,19 @@ pub(crate) async fn a_deprecated_namespace_starts_nothing_new() {
     let request = ws::DeprecateNamespaceRequest { namespace: name.clone(), ..Default::default() };
     server.rpc().deprecate_namespace(request).await.unwrap();
     assert_eq!(describe(&server, &name).await.unwrap().namespace_info.unwrap().state(), NamespaceState::Deprecated);
-    let mut next = start;
-    next.workflow_id = unique("flow");
+    // Temporal takes a while to know.
+    let refusal = loop {
+        let elsewhere = ws::StartWorkflowExecutionRequest {
+            workflow_id: unique("flow"),
+            task_queue: normal(&unique("queue")),
+            ..start.clone()
+        };
+        if let Err(status) = server.rpc().start_workflow_execution(elsewhere).await {
+            break status;
+        }
+    };
     let text = "Namespace has invalid state: Deprecated. Must be Registered.";
-    let answer = server.rpc().start_workflow_execution(next).await;
-    let detail = refused(answer, Code::FailedPrecondition, "NamespaceInvalidStateFailure", text);
+    let detail = refused::<()>(Err(refusal), Code::FailedPrecondition, "NamespaceInvalidStateFailure", text);
     assert_eq!(NamespaceInvalidStateFailure::decode(detail.as_slice()).unwrap().namespace, name);
 
     // What runs there goes on.

@@ -145,7 +145,8 @@ async fn one_query_at_a_time_waits_for_the_workflow_task() {
     });
     let (taken, left): (Vec<_>, Vec<_>) = [first, second].into_iter().partition(Result::is_ok);
     assert_eq!((taken.len(), left.len()), (1, 1));
-    let text = "consistent query buffer is full, cannot accept new consistent queries";
+    let text = "consistent query buffer is full, this may be caused by too many queries and workflow not able to \
+                process query fast enough";
     for refusal in left {
         let detail = refused(refusal, Code::ResourceExhausted, "ResourceExhaustedFailure", text);
         let detail = ResourceExhaustedFailure::decode(detail.as_slice()).unwrap();
@@ -252,8 +253,7 @@ async fn some_workflows_cannot_be_asked() {
     let flow = Flow::new(&server);
     flow.start().await;
     flow.terminate().await;
-    let text = "Workflow was closed before the first workflow task was started, so it cannot be queried. \
-                Check the workflow's history for why it closed.";
+    let text = "Workflow execution closed before WorkflowTaskStarted event";
     refused(flow.query("state").await, Code::FailedPrecondition, "WorkflowNotReadyFailure", text);
     server.stop().await;
 }

@@ -71,6 +71,21 @@ async fn an_open_run_is_met_by_the_conflict_policy() {
 }
 
 #[tokio::test]
+async fn the_old_policy_ends_an_open_run() {
+    let server = Server::start().await;
+    let flow = Flow::new(&server);
+    let run_id = flow.start().await;
+    let request = StartWorkflowExecutionRequest {
+        workflow_id_reuse_policy: WorkflowIdReusePolicy::TerminateIfRunning.into(),
+        ..flow.start_request()
+    };
+    let next = server.rpc().start_workflow_execution(request).await.unwrap().into_inner();
+    assert!(next.started && next.run_id != run_id);
+    assert_eq!(flow.status(&run_id).await, Status::Terminated);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_closed_run_is_met_by_the_reuse_policy() {
     use WorkflowIdReusePolicy::{AllowDuplicate, AllowDuplicateFailedOnly, RejectDuplicate};
     const REJECTED: &str =
@@ -115,7 +130,7 @@ async fn a_request_is_known_again_after_its_run_has_ended() {
 
 #[tokio::test]
 async fn ids_are_not_used_again_in_a_tight_loop() {
-    let server = Server::with(&[("history.workflowIdReuseMinimalInterval", "1h")]).await;
+    let server = Server::with(&[("history.workflowIdReuseMinimalInterval", "\"1h\"")]).await;
     let flow = Flow::new(&server);
     flow.start().await;
     flow.terminate().await;

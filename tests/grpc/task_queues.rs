@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use perdure_config::Value;
-use perdure_persistence::memory::MemoryStore;
 use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, TaskQueueType},
     workflowservice as ws,
@@ -85,9 +83,7 @@ async fn tasks_that_wait_are_counted() {
 
 #[tokio::test]
 async fn a_crowd_of_pollers_comes_and_half_of_it_goes() {
-    let busy = Value::Int(1_000_000);
-    let config = ["frontend.rps", "frontend.namespaceRPS"].map(|key| (key, busy.clone()));
-    let server = Server::over(std::sync::Arc::new(MemoryStore::new()), config).await;
+    let server = Server::start().await;
     let flow = Flow::new(&server);
     let mut connections = Vec::new();
     for _ in 0..CROWD / PER_CONNECTION {

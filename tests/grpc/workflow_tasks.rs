@@ -119,10 +119,9 @@ async fn an_answer_that_makes_no_sense_leaves_the_task_alone() {
     flow.start().await;
     let task = flow.task().await;
     let answer = flow.complete(&task, vec![complete("done"), timer("late", Duration::from_secs(60))]).await;
-    let text = "invalid command sequence: [1] command StartTimer after command that closes the workflow: \
-                CompleteWorkflowExecution";
-    let status = answer.unwrap_err();
-    assert_eq!((status.code(), status.message()), (Code::InvalidArgument, text));
+    let text = "invalid command sequence: [CompleteWorkflowExecution, StartTimer], \
+                command CompleteWorkflowExecution must be the last command.";
+    refused(answer, Code::InvalidArgument, "", text);
     flow.complete(&task, vec![complete("done")]).await.unwrap();
     assert!(failed_tasks(&flow.events().await).is_empty());
     server.stop().await;
@@ -151,19 +150,31 @@ async fn a_worker_keeps_its_task_alive() {
 }
 
 #[tokio::test]
-async fn what_came_meanwhile_comes_with_the_answer() {
+async fn a_workflow_does_not_close_over_what_it_has_not_seen() {
     let server = Server::start().await;
     let flow = Flow::new(&server);
     flow.start().await;
     let task = flow.task().await;
     flow.signal("meanwhile").await.unwrap();
-    // A workflow does not close over what it has not seen.
     let unhandled = flow.complete(&task, vec![complete("blind")]).await;
     refused(unhandled, Code::InvalidArgument, "", "UnhandledCommand");
     let task = flow.task().await;
     assert!(kinds(&task.history.as_ref().unwrap().events).contains(&EventType::WorkflowExecutionSignaled));
+    // It gets a chance to close: signals must wait for its next attempt to do so.
+    let text = "workflow operation can not be applied because workflow is closing";
+    refused(flow.signal("again").await, Code::ResourceExhausted, "ResourceExhaustedFailure", text);
+    flow.complete(&task, vec![complete("seen")]).await.unwrap();
+    assert_eq!(flow.status("").await, Status::Completed);
+    server.stop().await;
+}
 
-    flow.signal("again").await.unwrap();
+#[tokio::test]
+async fn a_worker_goes_on_with_what_came_meanwhile() {
+    let server = Server::start().await;
+    let flow = Flow::new(&server);
+    flow.start().await;
+    let task = flow.task().await;
+    flow.signal("meanwhile").await.unwrap();
     let request = ws::RespondWorkflowTaskCompletedRequest {
         return_new_workflow_task: true,
         ..flow.completion(&task, Vec::new())

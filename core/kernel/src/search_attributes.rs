@@ -1,133 +1,217 @@
-//! Search attributes: which names there are, what their values must look like.
+//! Search attributes: which names there are, and what values they take.
+
+mod values;
 
 use perdure_proto::api::{
-    common::{Payload, SearchAttributes},
-    enums::IndexedValueType,
+    common::SearchAttributes,
+    enums::IndexedValueType::{self, Bool, Datetime, Int, Keyword, KeywordList},
 };
+use prost::Message;
 
 use crate::{Namespace, ServiceError, ServiceResult};
 
-/// Attributes that exist everywhere and that users may set (temporalio/temporal `searchattribute/defs`).
-const PREDEFINED: &[(&str, IndexedValueType)] = &[
-    ("BatcherUser", IndexedValueType::Keyword),
-    ("BinaryChecksums", IndexedValueType::KeywordList),
-    ("BuildIds", IndexedValueType::KeywordList),
-    ("TemporalChangeVersion", IndexedValueType::KeywordList),
-    ("TemporalNamespaceDivision", IndexedValueType::Keyword),
-    ("TemporalPauseInfo", IndexedValueType::KeywordList),
-    ("TemporalReportedProblems", IndexedValueType::KeywordList),
-    ("TemporalScheduledById", IndexedValueType::Keyword),
-    ("TemporalSchedulePaused", IndexedValueType::Bool),
-    ("TemporalScheduledStartTime", IndexedValueType::Datetime),
-    ("TemporalUsedWorkerDeploymentVersions", IndexedValueType::KeywordList),
-    ("TemporalWorkerDeployment", IndexedValueType::Keyword),
-    ("TemporalWorkerDeploymentVersion", IndexedValueType::Keyword),
-    ("TemporalWorkflowVersioningBehavior", IndexedValueType::Keyword),
+/// Attributes that the server keeps itself; nobody sets them. Sorted.
+pub const SYSTEM: &[(&str, IndexedValueType)] = &[
+    ("CloseTime", Datetime),
+    ("ExecutionDuration", Int),
+    ("ExecutionStatus", Keyword),
+    ("ExecutionTime", Datetime),
+    ("HistoryLength", Int),
+    ("HistorySizeBytes", Int),
+    ("ParentRunId", Keyword),
+    ("ParentWorkflowId", Keyword),
+    ("RootRunId", Keyword),
+    ("RootWorkflowId", Keyword),
+    ("RunId", Keyword),
+    ("StartTime", Datetime),
+    ("StateTransitionCount", Int),
+    ("TaskQueue", Keyword),
+    ("WorkflowId", Keyword),
+    ("WorkflowType", Keyword),
 ];
 
-/// Attributes that the server alone sets.
-const SYSTEM: &[(&str, IndexedValueType)] = &[
-    ("CloseTime", IndexedValueType::Datetime),
-    ("ExecutionDuration", IndexedValueType::Int),
-    ("ExecutionStatus", IndexedValueType::Keyword),
-    ("ExecutionTime", IndexedValueType::Datetime),
-    ("HistoryLength", IndexedValueType::Int),
-    ("HistorySizeBytes", IndexedValueType::Int),
-    ("ParentRunId", IndexedValueType::Keyword),
-    ("ParentWorkflowId", IndexedValueType::Keyword),
-    ("RootRunId", IndexedValueType::Keyword),
-    ("RootWorkflowId", IndexedValueType::Keyword),
-    ("RunId", IndexedValueType::Keyword),
-    ("StartTime", IndexedValueType::Datetime),
-    ("StateTransitionCount", IndexedValueType::Int),
-    ("TaskQueue", IndexedValueType::Keyword),
-    ("WorkflowId", IndexedValueType::Keyword),
-    ("WorkflowType", IndexedValueType::Keyword),
+/// Attributes that every namespace has, with whether clients may set them. Sorted.
+pub const PREDEFINED: &[(&str, IndexedValueType, bool)] = &[
+    ("BatcherNamespace", Keyword, true),
+    ("BatcherUser", Keyword, true),
+    ("BinaryChecksums", KeywordList, true),
+    ("BuildIds", KeywordList, true),
+    ("TemporalChangeVersion", KeywordList, true),
+    ("TemporalExternalPayloadCount", Int, false),
+    ("TemporalExternalPayloadSizeBytes", Int, false),
+    ("TemporalNamespaceDivision", Keyword, true),
+    ("TemporalPauseInfo", KeywordList, true),
+    ("TemporalReportedProblems", KeywordList, true),
+    ("TemporalSchedulePaused", Bool, true),
+    ("TemporalScheduledById", Keyword, true),
+    ("TemporalScheduledStartTime", Datetime, true),
+    ("TemporalUsedWorkerDeploymentVersions", KeywordList, false),
+    ("TemporalWorkerDeployment", Keyword, false),
+    ("TemporalWorkerDeploymentVersion", Keyword, false),
+    ("TemporalWorkflowVersioningBehavior", Keyword, false),
 ];
 
-/// Every attribute that exists without being registered.
-pub fn built_in() -> impl Iterator<Item = (&'static str, IndexedValueType)> {
-    SYSTEM.iter().chain(PREDEFINED).copied()
+/// A name as a namespace knows it.
+enum Known {
+    Settable(IndexedValueType),
+    Reserved,
 }
 
-/// The type of an attribute that users may set, predefined or registered in the namespace.
-pub fn settable_type(name: &str, namespace: &Namespace) -> Option<IndexedValueType> {
-    let predefined = PREDEFINED.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-    predefined.or_else(|| namespace.search_attributes.get(name).copied())
-}
-
-/// Checks names, types and sizes. The refusal names the attribute.
-pub fn validate(attributes: &SearchAttributes, namespace: &Namespace) -> ServiceResult<()> {
+/// Checks names, values and sizes.
+pub fn check(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
+    let Some(attributes) = attributes.filter(|attributes| !attributes.indexed_fields.is_empty()) else { return Ok(()) };
     let limits = &namespace.limits;
     let fields = &attributes.indexed_fields;
-    let refuse = |text: String| Err(ServiceError::invalid_argument(text));
-    if fields.len() > limits.search_attribute_keys_max {
-        let (count, max) = (fields.len(), limits.search_attribute_keys_max);
-        return refuse(format!("number of search attributes {count} exceeds limit {max}"));
+    for name in fields.keys() {
+        lookup(name, namespace)?;
     }
-    let mut total = 0;
+    let (count, count_max) = (fields.len(), limits.search_attribute_keys_max);
+    if count > count_max {
+        return Err(ServiceError::invalid_argument(format!(
+            "number of search attributes {count} exceeds limit {count_max}"
+        )));
+    }
     for (name, payload) in fields {
-        if SYSTEM.iter().any(|(system, _)| system == name) {
-            return refuse(format!("{name} attribute can't be set in SearchAttributes"));
-        }
-        let Some(kind) = settable_type(name, namespace) else {
-            let namespace = &namespace.name;
-            return refuse(format!("Namespace {namespace} has no mapping defined for search attribute {name}"));
+        let Known::Settable(value_type) = lookup(name, namespace)? else {
+            return Err(ServiceError::invalid_argument(format!("{name} attribute can't be set in SearchAttributes")));
         };
-        if !fits(payload, kind) {
-            return refuse(format!("invalid value for search attribute {name} of type {}", type_name(kind)));
+        if !values::is_of_type(payload, value_type) {
+            return Err(ServiceError::invalid_argument(format!(
+                "invalid value for search attribute {name} of type {}: {}",
+                type_name(value_type),
+                values::display(payload)
+            )));
         }
-        let (size, max) = (payload.data.len(), limits.search_attribute_value_size_max);
-        if size > max {
-            return refuse(format!("search attribute {name} value size {size} exceeds size limit {max}"));
-        }
-        total += name.len() + size;
     }
-    let max = limits.search_attribute_total_size_max;
-    if total > max {
-        return refuse(format!("total size of search attributes {total} exceeds size limit {max}"));
+    for (name, payload) in fields {
+        let (size, size_max) = (payload.data.len(), limits.search_attribute_value_size_max);
+        if size > size_max {
+            return Err(ServiceError::invalid_argument(format!(
+                "search attribute {name} value size {size} exceeds size limit {size_max}"
+            )));
+        }
+    }
+    let (size, size_max) = (attributes.encoded_len(), limits.search_attribute_total_size_max);
+    if size > size_max {
+        return Err(ServiceError::invalid_argument(format!(
+            "total size of search attributes {size} exceeds size limit {size_max}"
+        )));
     }
     Ok(())
+}
+
+fn lookup(name: &str, namespace: &Namespace) -> ServiceResult<Known> {
+    if let Some(value_type) = namespace.search_attributes.get(name) {
+        return Ok(Known::Settable(*value_type));
+    }
+    if let Ok(index) = PREDEFINED.binary_search_by_key(&name, |(known, _, _)| known) {
+        let (_, value_type, settable) = PREDEFINED[index];
+        return Ok(if settable { Known::Settable(value_type) } else { Known::Reserved });
+    }
+    if SYSTEM.binary_search_by_key(&name, |(known, _)| known).is_ok() {
+        return Ok(Known::Reserved);
+    }
+    let namespace = &namespace.name;
+    Err(ServiceError::invalid_argument(format!(
+        "Namespace {namespace} has no mapping defined for search attribute {name}"
+    )))
 }
 
 /// Writes each attribute's type into its payload, where it is missing: readers without the namespace's
 /// map go by it.
 pub fn add_types(attributes: &mut SearchAttributes, namespace: &Namespace) {
     for (name, payload) in &mut attributes.indexed_fields {
-        if let Some(kind) = settable_type(name, namespace) {
-            payload.metadata.entry("type".to_owned()).or_insert_with(|| type_name(kind).as_bytes().into());
+        if let Ok(Known::Settable(value_type)) = lookup(name, namespace) {
+            payload.metadata.entry("type".to_owned()).or_insert_with(|| type_name(value_type).as_bytes().into());
         }
     }
 }
 
-/// A type's name as SDKs write it into payload metadata.
-pub fn type_name(kind: IndexedValueType) -> &'static str {
-    match kind {
+/// A type as payload metadata and error texts show it.
+pub fn type_name(value_type: IndexedValueType) -> &'static str {
+    match value_type {
         IndexedValueType::Text => "Text",
-        IndexedValueType::Keyword => "Keyword",
-        IndexedValueType::Int => "Int",
+        Keyword => "Keyword",
+        Int => "Int",
         IndexedValueType::Double => "Double",
-        IndexedValueType::Bool => "Bool",
-        IndexedValueType::Datetime => "Datetime",
-        IndexedValueType::KeywordList => "KeywordList",
+        Bool => "Bool",
+        Datetime => "Datetime",
+        KeywordList => "KeywordList",
         IndexedValueType::Unspecified => "Unspecified",
     }
 }
 
-/// Whether a JSON payload looks like a value of `kind`. A missing value, which removes the attribute,
-/// always fits; so does a list of values of the kind.
-fn fits(payload: &Payload, kind: IndexedValueType) -> bool {
-    let text = payload.data.trim_ascii();
-    if text.is_empty() || text == b"null" {
-        return true;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use perdure_proto::api::common::Payload;
+
+    use super::*;
+    use crate::NamespaceId;
+
+    fn attributes(pairs: &[(&str, &str)]) -> SearchAttributes {
+        let payload = |json: &str| Payload {
+            metadata: BTreeMap::from([("encoding".into(), "json/plain".into())]),
+            data: json.to_owned().into(),
+            ..Payload::default()
+        };
+        let indexed_fields = pairs.iter().map(|(name, json)| ((*name).to_owned(), payload(json))).collect();
+        SearchAttributes { indexed_fields }
     }
-    let first = text[0];
-    match kind {
-        IndexedValueType::Text | IndexedValueType::Keyword | IndexedValueType::Datetime => matches!(first, b'"' | b'['),
-        IndexedValueType::KeywordList => matches!(first, b'"' | b'['),
-        IndexedValueType::Int => matches!(first, b'-' | b'0'..=b'9' | b'['),
-        IndexedValueType::Double => matches!(first, b'-' | b'0'..=b'9' | b'[' | b'"'),
-        IndexedValueType::Bool => matches!(text, b"true" | b"false") || first == b'[',
-        IndexedValueType::Unspecified => true,
+
+    fn text(pairs: &[(&str, &str)]) -> String {
+        let mut namespace = Namespace::new(NamespaceId::from("id"), "ns");
+        namespace.search_attributes.insert("Amount".into(), Int);
+        namespace.search_attributes.insert("Note".into(), IndexedValueType::Text);
+        let result = check(Some(&attributes(pairs)), &namespace);
+        result.err().map(|error| error.message.into_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_tables_are_sorted() {
+        assert!(SYSTEM.is_sorted_by_key(|(name, _)| name));
+        assert!(PREDEFINED.is_sorted_by_key(|(name, _, _)| name));
+    }
+
+    #[test]
+    fn names_values_and_sizes() {
+        let (long, many) = (format!("{:?}", "x".repeat(2047)), format!("[{}]", vec!["\"abcdefgh\""; 180].join(",")));
+        let crowd: Vec<String> = (0..101).map(|index| format!("A{index}")).collect();
+        let crowd: Vec<(&str, &str)> = crowd.iter().map(|name| (name.as_str(), "1")).collect();
+        for (pairs, expected) in [
+            (&[("Amount", "5"), ("Note", "\"x\""), ("BuildIds", "[\"a\"]")][..], ""),
+            (&[("Nope", "5")], "Namespace ns has no mapping defined for search attribute Nope"),
+            (&[("WorkflowId", "\"x\"")], "WorkflowId attribute can't be set in SearchAttributes"),
+            (
+                &[("TemporalWorkerDeployment", "\"x\"")],
+                "TemporalWorkerDeployment attribute can't be set in SearchAttributes",
+            ),
+            (&[("Amount", "\"x\"")], "invalid value for search attribute Amount of type Int: x"),
+            (&[("BuildIds", "\"x\"")], "invalid value for search attribute BuildIds of type KeywordList: x"),
+            (&[("Note", &long)], "search attribute Note value size 2049 exceeds size limit 2048"),
+            (&[("BuildIds", &many)], ""),
+        ] {
+            assert_eq!(text(pairs), expected);
+        }
+        assert!(text(&crowd).starts_with("Namespace ns has no mapping defined for search attribute A"));
+    }
+
+    #[test]
+    fn counts_and_totals() {
+        let mut namespace = Namespace::new(NamespaceId::from("id"), "ns");
+        for index in 0..101 {
+            namespace.search_attributes.insert(format!("A{index}"), Keyword);
+        }
+        let names: Vec<String> = (0..101).map(|index| format!("A{index}")).collect();
+        let value = format!("{:?}", "x".repeat(1000));
+        let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+        let text = |count: usize| {
+            let result = check(Some(&attributes(&pairs[..count])), &namespace);
+            result.err().map(|error| error.message.into_owned()).unwrap_or_default()
+        };
+        assert_eq!(text(101), "number of search attributes 101 exceeds limit 100");
+        assert_eq!(text(1), "");
+        assert!(text(50).starts_with("total size of search attributes "), "{}", text(50));
     }
 }

@@ -7,8 +7,6 @@ pub(crate) mod ids;
 pub(crate) mod links;
 pub(crate) mod polls;
 pub(crate) mod priorities;
-pub(crate) mod search_attribute_values;
-pub(crate) mod search_attributes;
 pub(crate) mod start;
 pub(crate) mod task_queues;
 pub(crate) mod versioning;

@@ -10,7 +10,7 @@ use perdure_proto::{
     },
 };
 
-use super::{blobs, callbacks, durations, ids, invalid, links, priorities, search_attributes, task_queues};
+use super::{blobs, callbacks, durations, ids, invalid, links, priorities, task_queues};
 
 /// What the checks look at beside the request.
 pub(crate) struct Rules<'a> {
@@ -54,7 +54,7 @@ pub(crate) fn start(request: &mut ws::StartWorkflowExecutionRequest, rules: &Rul
     if request.on_conflict_options.is_some_and(|on| on.attach_completion_callbacks && !on.attach_request_id) {
         return Err(invalid("attaching request ID is required for attaching completion callbacks"));
     }
-    search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
+    perdure_kernel::search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
     priorities::check(request.priority.as_ref())?;
     callbacks::check(&request.completion_callbacks)?;
     links::check(&request.links, limits)?;
@@ -108,7 +108,7 @@ pub(crate) fn signal_with_start(
         &mut request.workflow_id_conflict_policy,
         Conflict::UseExisting,
     );
-    search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
+    perdure_kernel::search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
     priorities::check(request.priority.as_ref())?;
     links::check(&request.links, limits)?;
     if request.time_skipping_config.is_some() {

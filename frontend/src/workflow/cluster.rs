@@ -1,6 +1,9 @@
 //! RPCs about the cluster.
 
-use perdure_kernel::ServiceResult;
+use perdure_kernel::{
+    ServiceResult,
+    search_attributes::{PREDEFINED, SYSTEM},
+};
 use perdure_proto::api::{
     version::{ReleaseInfo, VersionInfo},
     workflowservice::{self as ws, get_system_info_response::Capabilities},
@@ -10,7 +13,6 @@ use crate::{
     SERVER_VERSION,
     call::{Call, Shared},
     client_version::SUPPORTED_CLIENTS,
-    validate::search_attributes::{PREDEFINED, SYSTEM},
 };
 
 /// What this server can do. A field is true only once what it promises works.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use perdure_config::{Assignment, DynamicConfig, Sources, Value, load};
+use perdure_config::{Assignment, DynamicConfig, Sources, load};
 use perdure_persistence::{SharedStore, memory::MemoryStore};
 use perdure_proto::{
     api::enums::IndexedValueType,
@@ -30,9 +30,16 @@ pub(crate) const NAMESPACE: &str = "default";
 pub(crate) const ATTRIBUTE: (&str, IndexedValueType) = ("Amount", IndexedValueType::Int);
 
 /// Names a Temporal server to hold the tests against, in place of servers of their own. It must have been
-/// started with `--search-attribute Amount=Int` and
-/// `--dynamic-config-value history.workflowIdReuseMinimalInterval='"0s"'`.
+/// started with `--search-attribute Amount=Int` and with the values of [`CONFIG`], each as a
+/// `--dynamic-config-value`.
 const ELSEWHERE: &str = "TEMPORAL_ADDRESS";
+
+/// Ids may be used again at once, and tests ask as often as they like. All else is by default.
+const CONFIG: [(&str, &str); 3] = [
+    ("history.workflowIdReuseMinimalInterval", "\"0s\""),
+    ("frontend.rps", "1000000"),
+    ("frontend.namespaceRPS", "1000000"),
+];
 
 /// Longest that any call takes before a test is taken to hang.
 const HANG: Duration = Duration::from_secs(40);
@@ -48,25 +55,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with state in memory. Ids may be used again at once; all else is by default.
+    /// A server with state in memory.
     pub(crate) async fn start() -> Self {
-        if let Ok(address) = std::env::var(ELSEWHERE) {
-            let channel = connect(&address).await;
-            return Self { node: None, address, channel };
+        match std::env::var(ELSEWHERE) {
+            Ok(address) => Self { node: None, channel: connect(&address).await, address },
+            Err(_) => Self::with(&[]).await,
         }
-        Self::with(&[("history.workflowIdReuseMinimalInterval", "0s")]).await
     }
 
-    /// A server with state in memory and times of the dynamic configuration.
-    pub(crate) async fn with(times: &[(&str, &str)]) -> Self {
-        let value = |value: &str| Value::Text(value.to_owned());
-        Self::over(Arc::new(MemoryStore::new()), times.iter().map(|(key, time)| (*key, value(time)))).await
+    /// A server with state in memory and its own values (JSON) of dynamic configuration.
+    pub(crate) async fn with(config: &[(&str, &str)]) -> Self {
+        Self::over(Arc::new(MemoryStore::new()), config).await
     }
 
     /// A server over a store.
-    pub(crate) async fn over(store: SharedStore, config: impl IntoIterator<Item = (&str, Value)>) -> Self {
-        let overrides: Vec<Assignment> =
-            config.into_iter().map(|(key, value)| Assignment { key: key.to_owned(), value }).collect();
+    pub(crate) async fn over(store: SharedStore, config: &[(&str, &str)]) -> Self {
+        let assignment = |(key, value): &(&str, &str)| Assignment::from_flag(&format!("{key}={value}")).unwrap();
+        // The last value of a key is in force.
+        let overrides: Vec<Assignment> = CONFIG.iter().chain(config).map(assignment).collect();
         let loaded = load(Sources { overrides: &overrides, ..Default::default() }).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let node = Node::start(NodeOptions {

@@ -1,8 +1,8 @@
 //! The commit pipeline: everything decided while one commit is under way goes into the next one.
 //!
-//! Nothing is told to anybody before the store has it. A definite conflict drops the executions concerned
-//! and reads them again; a lost lease or an unknown outcome makes the shard start anew under a new range
-//! id, which fences whatever may still be on its way.
+//! Nothing is told to anybody before the store has it. A write that failed, or whose outcome is unknown,
+//! makes the shard start anew under a new range id, which fences whatever may still be on its way; what was
+//! decided after that write rests on it and is given up too.
 
 use bytes::{Bytes, BytesMut};
 use perdure_execution::{

@@ -61,7 +61,7 @@ impl Shard {
                 ask.refuse(ServiceError::exhausted(
                     ResourceExhaustedCause::BusyWorkflow,
                     ResourceExhaustedScope::Namespace,
-                    "consistent query buffer is full, cannot accept new consistent queries",
+                    "consistent query buffer is full, this may be caused by too many queries and workflow not able to process query fast enough",
                 ));
             }
             Ok(QueryPath::WithTask) => {

@@ -186,9 +186,14 @@ fn page_of(run: &Run, ask: &HistoryAsk) -> Page {
         return Page { first, end, token, tail: Vec::new() };
     }
     let first = first_event(ask);
-    // A worker that pages through the history of its task reads up to its start, stored or not.
+    // A worker that lost its cache reads up to the start of its task, stored or not: it would take a shorter
+    // history for a broken one. Who waits for news gets what is stored.
     let pinned = ask.request.token.as_ref().map_or(0, |token| token.end_event_id);
-    let end = if pinned > 0 && !request.wait_new_event { pinned.min(run.state.next_event_id()) } else { end };
+    let end = match pinned {
+        _ if request.wait_new_event => end,
+        0 => run.state.next_event_id(),
+        pinned => pinned.min(run.state.next_event_id()),
+    };
     let first = first.min(end);
     let size = page_size(request.maximum_page_size, &ask.caller.namespace.limits);
     let page_end = end.min(first + size);

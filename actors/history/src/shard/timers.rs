@@ -307,3 +307,71 @@ fn execution_key(execution: &records::ExecutionRef) -> ExecutionKey {
         run_id: Arc::from(execution.run_id.as_str()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> ExecutionKey {
+        ExecutionKey::workflow(&NamespaceId::from("ns"), "order", "run")
+    }
+
+    fn row(second: i64) -> TimerRow {
+        let task = records::WakeTask { execution: Some(super::super::dispatch::execution_ref(&key())) };
+        TimerRow { fire_at: at(second), id: second, task: task.encode_to_vec().into() }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::EPOCH + Duration::from_secs(u64::try_from(second).unwrap_or(0))
+    }
+
+    fn fire(queue: &mut TimerQueue, now: Timestamp) -> Vec<i64> {
+        std::iter::from_fn(|| queue.pop_due(now)).map(|((_, id), _)| id).collect()
+    }
+
+    #[test]
+    fn rows_beyond_the_horizon_are_left_to_the_store_but_not_while_a_page_is_read() {
+        let mut queue = TimerQueue::default();
+        queue.resume(vec![row(1), row(2), row(3)], 3);
+        queue.insert_stored(at(10), 10, key());
+        assert_eq!(queue.first_due(), Some(at(1)));
+        assert_eq!(fire(&mut queue, at(9)), [1, 2, 3]);
+        // The page was read before row 12 was written: it is not on it.
+        queue.reading = true;
+        queue.insert_stored(at(12), 12, key());
+        queue.resume(vec![row(10), row(11), row(13)], 3);
+        assert_eq!(fire(&mut queue, at(20)), [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn ranges_spare_what_is_pending_firing_or_on_its_way() {
+        let mut queue = TimerQueue::default();
+        let end = |queue: &mut TimerQueue, entry| {
+            queue.finish(entry);
+            queue.take_ack(0, at(100))
+        };
+        queue.resume((1..=4).map(row).collect(), 10);
+        fire(&mut queue, at(3));
+        queue.stage((at(2), 99));
+        assert_eq!(end(&mut queue, (at(3), 3)), Some(at(1)));
+        assert_eq!(end(&mut queue, (at(1), 1)), Some(at(2)));
+        assert_eq!(end(&mut queue, (at(2), 2)), Some(at(2)), "a row is on its way");
+        queue.insert_stored(at(2), 99, key());
+        fire(&mut queue, at(3));
+        assert_eq!(end(&mut queue, (at(2), 99)), Some(at(4)));
+        fire(&mut queue, at(4));
+        assert_eq!(end(&mut queue, (at(4), 4)), Some(at(100)), "never beyond the present");
+    }
+
+    #[test]
+    fn a_postponed_timer_fires_again_under_its_own_name() {
+        let mut queue = TimerQueue::default();
+        queue.resume(vec![row(1)], 10);
+        assert_eq!(fire(&mut queue, at(1)), [1]);
+        queue.postpone((at(1), 1), at(5), key());
+        assert_eq!(queue.take_ack(0, at(100)), Some(at(1)), "its row stays");
+        assert_eq!(queue.pop_due(at(5)).map(|(entry, _)| entry), Some((at(1), 1)));
+        queue.finish((at(1), 1));
+        assert_eq!(queue.take_ack(0, at(100)), Some(at(100)));
+    }
+}

@@ -135,6 +135,26 @@ fn what_somebody_waits_for_stays() {
     });
 }
 
+#[test]
+fn a_start_that_is_only_in_memory_stays() {
+    run(async {
+        let mut world = World::new();
+        world.settings.cache_bytes = SMALL;
+        let node = world.boot().await;
+        node.ask("order", start("order")).await.unwrap();
+        let task = world.workflow_task(&node).await;
+        let commits = world.script.commits();
+        for index in 0..500 {
+            let id = format!("other-{index}");
+            node.ask(&id, describe(&id)).await.unwrap_err();
+        }
+        assert_eq!(world.script.commits(), commits);
+        node.decide(&task, vec![complete_workflow()]).await.unwrap();
+        assert_eq!(world.script.commits(), commits + 1);
+        assert_eq!(world.script.count(Operation::LoadExecution), 0);
+    });
+}
+
 /// A chain of many runs under one id: only so many of them stay.
 #[test]
 fn the_runs_of_one_id_are_bounded_and_the_newest_is_the_right_one() {

@@ -294,13 +294,3 @@ fn activity_start(task: &AddTask) -> Box<perdure_rpc::history::ActivityTaskStart
         poll: std::sync::Arc::new(ws::PollActivityTaskQueueRequest::default()),
     })
 }
-
-type ActivityEnd =
-    perdure_rpc::history::WithToken<perdure_proto::tokens::ActivityTask, perdure_rpc::history::ActivityOutcome>;
-
-fn activity_end(task: &ActivityTask) -> Box<ActivityEnd> {
-    use prost::Message;
-    let token = perdure_proto::tokens::ActivityTask::decode(task.task_token.clone()).unwrap();
-    let request = perdure_rpc::history::ActivityOutcome::Completed(ws::RespondActivityTaskCompletedRequest::default());
-    Box::new(perdure_rpc::history::WithToken { token, request })
-}

@@ -17,7 +17,7 @@ fn a_start_is_written_once_the_time_to_keep_it_is_over() {
             assert_eq!(events_of(&task).len(), 3);
             pass(kept_for - millis(10)).await;
             assert_eq!(world.script.commits(), before);
-            assert_eq!(kinds(&node.events("order", "").await).len(), 2, "readers see what is durable");
+            assert_eq!(kinds(&node.events("order", "").await).len(), 3, "the worker's reads reach its start");
             pass(millis(20)).await;
             assert_eq!(world.script.commits(), before + 1, "{kept_for:?}");
             assert_eq!(kinds(&node.events("order", "").await).len(), 3);

@@ -15,6 +15,7 @@ mod lazy;
 mod policies;
 mod queries;
 mod reads;
+mod storm;
 mod supervision;
 mod survivors;
 mod timers;

@@ -224,7 +224,7 @@ fn only_so_many_queries_wait_for_a_task() {
         let refused = node.ask("order", query("order")).await.unwrap_err();
         let ErrorKind::ResourceExhausted { cause, .. } = refused.kind else { panic!("{refused:?}") };
         assert_eq!(cause, ResourceExhaustedCause::BusyWorkflow);
-        assert_eq!(refused.message, "consistent query buffer is full, cannot accept new consistent queries");
+        assert!(refused.message.starts_with("consistent query buffer is full, "), "{}", refused.message);
         // One that nobody waits for any more makes room.
         drop(waiting.pop());
         let mut next = node.send("order", query("order"));

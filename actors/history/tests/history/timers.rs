@@ -47,16 +47,24 @@ fn in_order(count: u64) -> Vec<String> {
 #[test]
 fn more_timers_than_fit_are_left_to_the_store_and_fire_in_order() {
     run(async {
-        const COUNT: u64 = 20_300;
+        const COUNT: u64 = 6_500;
         let mut world = World::new();
         let node = world.boot().await;
         start_spread(&node, COUNT, 100_000).await;
         let begun = world.script.count(Operation::ReadTimers);
-        pass(secs(99_900)).await;
+        // Timers that are set now come before those that were left to the store, or after them.
+        for (id, delay) in [("early", 50_000), ("late", 200_000)] {
+            node.ask(id, start_later(id, secs(delay))).await.unwrap();
+        }
+        pass(secs(50_001)).await;
+        assert_eq!(run_of(&world.matching.task().await).business_id, "early");
+        pass(secs(49_899)).await;
         let ids = offered(&world, COUNT + 300).await;
         assert_eq!(ids.len() as u64, COUNT);
         assert_eq!(ids, in_order(COUNT));
         assert!(world.script.count(Operation::ReadTimers) > begun, "the last ones come from the store");
+        pass(secs(100_000)).await;
+        assert_eq!(run_of(&world.matching.task().await).business_id, "late");
     });
 }
 
@@ -76,8 +84,9 @@ fn more_timers_than_a_page_are_read_as_they_come_due() {
         let ids = offered(&world, COUNT + 300).await;
         assert_eq!(ids.len() as u64, COUNT);
         assert_eq!(ids, in_order(COUNT));
-        // One to take the lease, two that failed, one for the rest.
-        assert_eq!(world.script.count(Operation::ReadTimers), 1 + 1 + 3);
+        // One for each lease, two that failed, a few for the rest.
+        let reads = world.script.count(Operation::ReadTimers);
+        assert!((5..10).contains(&reads), "{reads}");
         node.crash().await;
     });
 }

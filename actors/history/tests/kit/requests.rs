@@ -193,11 +193,17 @@ impl Node {
 
     /// A worker completes an activity.
     pub(crate) async fn complete_activity(&self, task: &ActivityTask) -> ServiceResult<()> {
-        let token = tokens::ActivityTask::decode(task.task_token.clone()).unwrap();
-        let workflow_id = token.workflow_id.clone();
-        let outcome = ActivityOutcome::Completed(ws::RespondActivityTaskCompletedRequest::default());
-        self.ask(&workflow_id, Box::new(WithToken { token, request: outcome })).await
+        let end = activity_end(task);
+        let workflow_id = end.token.workflow_id.clone();
+        self.ask(&workflow_id, end).await
     }
+}
+
+/// A worker's report that an activity is done.
+pub(crate) fn activity_end(task: &ActivityTask) -> Box<WithToken<tokens::ActivityTask, ActivityOutcome>> {
+    let token = tokens::ActivityTask::decode(task.task_token.clone()).unwrap();
+    let request = ActivityOutcome::Completed(ws::RespondActivityTaskCompletedRequest::default());
+    Box::new(WithToken { token, request })
 }
 
 /// The token that comes with a workflow task.

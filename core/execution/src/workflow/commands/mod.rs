@@ -231,3 +231,29 @@ fn not_served(kind: CommandType) -> CommandFailure {
     let text = format!("command {kind:?} is not served by this server yet; see docs/compatibility.md");
     CommandFailure::fail(WorkflowTaskFailedCause::FeatureDisabled, text)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Holds the table of commands in `docs/compatibility.md` against the code.
+    #[test]
+    fn the_document_says_which_commands_are_served() {
+        let document = include_str!("../../../../../docs/compatibility.md");
+        let table = document.split_once("\n## Commands\n").unwrap().1.split("\n## ").next().unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+        let mut documented: Vec<String> = rows.map(str::to_owned).collect();
+        let kinds = (1..=i32::from(u8::MAX)).filter_map(|number| CommandType::try_from(number).ok());
+        let mut known: Vec<String> = kinds
+            .map(|kind| match missing_attributes(kind) {
+                CommandFailure::Reject(_) => format!("| {kind:?} | not served |"),
+                CommandFailure::FailTask { .. } | CommandFailure::EndRun { .. } => format!("| {kind:?} | served |"),
+            })
+            .collect();
+        documented.sort();
+        known.sort();
+        assert_eq!(documented, known);
+    }
+}

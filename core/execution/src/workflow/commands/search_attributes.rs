@@ -47,7 +47,7 @@ impl Commands<'_, '_, '_, '_> {
 
     /// Names must be known, types must match, values must fit.
     pub(super) fn require_search_attributes(&self, attributes: &SearchAttributes) -> Outcome {
-        perdure_kernel::search_attributes::validate(attributes, self.draft.env.namespace).map_err(|error| {
+        perdure_kernel::search_attributes::check(Some(attributes), self.draft.env.namespace).map_err(|error| {
             CommandFailure::fail(WorkflowTaskFailedCause::BadSearchAttributes, error.message.into_owned())
         })
     }

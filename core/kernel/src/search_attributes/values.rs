@@ -11,7 +11,7 @@ const JSON: &[u8] = b"json/plain";
 const NULL: &[u8] = b"binary/null";
 
 /// Whether a payload holds a value of `value_type`. A single value may also come as a list.
-pub(crate) fn is_of_type(payload: &Payload, value_type: IndexedValueType) -> bool {
+pub(super) fn is_of_type(payload: &Payload, value_type: IndexedValueType) -> bool {
     match payload.metadata.get(ENCODING).map(|encoding| &encoding[..]) {
         Some(NULL) => return true,
         Some(JSON) => {}
@@ -45,7 +45,7 @@ fn is_rfc_3339(text: &str) -> bool {
 }
 
 /// A value for an error text.
-pub(crate) fn display(payload: &Payload) -> String {
+pub(super) fn display(payload: &Payload) -> String {
     let mut text = String::new();
     match serde_json::from_slice(&payload.data) {
         Ok(value) => write_value(&mut text, &value),
