@@ -1,5 +1,6 @@
 //! gRPC health: what `grpc.health.v1.Health` answers for which service.
 
+use tonic::codec::CompressionEncoding;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
@@ -26,9 +27,10 @@ impl Health {
         health
     }
 
-    /// The gRPC service.
+    /// The gRPC service. Go clients compress its requests too.
     pub(crate) fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
+            .accept_compressed(CompressionEncoding::Gzip)
     }
 
     pub(crate) async fn set_serving(&self) {

@@ -12,7 +12,7 @@ use std::{
 use http::{Request, Response};
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tonic::{Status, body::Body, server::NamedService, service::Routes};
+use tonic::{Status, body::Body, codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_reflection::server::{Builder, Error};
 use tower::Service;
 
@@ -86,5 +86,7 @@ fn build() -> Result<Routes, Error> {
             .include_reflection_service(false);
         LISTED.iter().fold(builder, |builder, name| builder.with_service_name(*name))
     };
-    Ok(Routes::new(builder().build_v1()?).add_service(builder().build_v1alpha()?).prepare())
+    let v1 = builder().build_v1()?.accept_compressed(CompressionEncoding::Gzip);
+    let v1_alpha = builder().build_v1alpha()?.accept_compressed(CompressionEncoding::Gzip);
+    Ok(Routes::new(v1).add_service(v1_alpha).prepare())
 }

@@ -12,7 +12,7 @@ use perdure_rpc::MatchingCall;
 use support::{TestServer, answer_history, answer_matching, detail};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, codec::CompressionEncoding};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{
     v1::{
@@ -43,7 +43,12 @@ fn poll() -> Request<ws::PollWorkflowTaskQueueRequest> {
 
 async fn health(server: &TestServer, service: &str) -> Result<i32, Status> {
     let request = HealthCheckRequest { service: service.into() };
-    Ok(HealthClient::new(server.channel.clone()).check(request).await?.into_inner().status)
+    Ok(HealthClient::new(server.channel.clone())
+        .send_compressed(CompressionEncoding::Gzip)
+        .check(request)
+        .await?
+        .into_inner()
+        .status)
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ Examples:
   Keep workflows in a file:
       perdure server start-dev --db-filename perdure.db
   Then, in another terminal:
-      temporal workflow list --address localhost:7233";
+      temporal operator namespace list --address localhost:7233";
 
 const START_DEV_EXAMPLES: &str = "\
 Examples:

@@ -205,7 +205,7 @@ fn bad_flags_are_told_in_one_line() {
 fn help_and_version_are_printed() {
     for (arguments, expected) in [
         (&["perdure"][..], "Examples:"),
-        (&["perdure", "--help"], "temporal workflow list"),
+        (&["perdure", "--help"], "temporal operator namespace list"),
         (&["perdure", "--version"], "Temporal API"),
         (&["perdure", "server"], "start-dev"),
         (&["perdure", "server", "start-dev", "--help"], "Exit codes:"),

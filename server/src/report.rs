@@ -35,7 +35,7 @@ pub fn first_screen(options: &StartDevOptions, frontend: SocketAddr, metrics: So
          Namespaces: {namespaces}\n\
          Database:   {database}\n\
          Metrics:    http://{metrics}/metrics\n\n\
-         Next:       connect a Temporal SDK to {server}, or look around: temporal workflow list{address}\n\
+         Next:       connect a Temporal SDK to {server}, or look around: temporal operator namespace list{address}\n\
          Stop:       Ctrl-C\n"
     )
 }
@@ -111,7 +111,7 @@ Namespaces: default, a
 Database:   in memory (lost at stop; --db-filename FILE keeps it)
 Metrics:    http://localhost:9090/metrics
 
-Next:       connect a Temporal SDK to localhost:7233, or look around: temporal workflow list
+Next:       connect a Temporal SDK to localhost:7233, or look around: temporal operator namespace list
 Stop:       Ctrl-C
 "
         );
@@ -130,7 +130,7 @@ Stop:       Ctrl-C
             "Server:     10.0.0.1:7000\n",
             "n6, n7 and 92 more\n",
             "Database:   /data/p.db\n",
-            "temporal workflow list --address 10.0.0.1:7000\n",
+            "temporal operator namespace list --address 10.0.0.1:7000\n",
         ] {
             assert!(screen.contains(expected), "{screen}");
         }

@@ -156,7 +156,7 @@ async fn a_worker_reads_what_its_attempt_begins_with() {
     let second = flow.task().await;
     // A later attempt is no part of the history until it succeeds, but its worker has to see it.
     let events = flow.events().await;
-    assert_eq!(events, second.history.unwrap().events);
+    assert_eq!(kinds(&events), kinds(&second.history.unwrap().events));
     assert_eq!(events.last().unwrap().event_id, second.started_event_id);
     let mut request = tonic::Request::new(flow.history_request());
     request.metadata_mut().insert("client-name", "temporal-cli".parse().unwrap());

@@ -83,7 +83,7 @@ async fn tasks_that_wait_are_counted() {
 
 #[tokio::test]
 async fn a_crowd_of_pollers_comes_and_half_of_it_goes() {
-    let server = Server::start().await;
+    let server = Server::with(&[]).await;
     let flow = Flow::new(&server);
     let mut connections = Vec::new();
     for _ in 0..CROWD / PER_CONNECTION {

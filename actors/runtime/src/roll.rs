@@ -79,7 +79,11 @@ impl Roll {
     }
 
     pub(crate) fn leave_task(&self, id: u64) {
-        lock(&self.state).tasks.remove(&id);
+        let mut state = lock(&self.state);
+        state.tasks.remove(&id);
+        if state.tasks.is_empty() {
+            self.changed.notify_waiters();
+        }
     }
 
     pub(crate) fn abort_tasks(&self) {
@@ -117,14 +121,20 @@ impl Roll {
 
     /// Resolves when nobody is left in `stage` or, with `None`, anywhere.
     pub(crate) async fn emptied(&self, stage: Option<u32>) {
+        let empty = |state: &State| stage.map_or(state.stages.is_empty(), |stage| !state.stages.contains_key(&stage));
+        self.until(empty).await;
+    }
+
+    /// Resolves when no task is left.
+    pub(crate) async fn tasks_ended(&self) {
+        self.until(|state| state.tasks.is_empty()).await;
+    }
+
+    async fn until(&self, reached: impl Fn(&State) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let empty = {
-                let state = lock(&self.state);
-                stage.map_or(state.stages.is_empty(), |stage| !state.stages.contains_key(&stage))
-            };
-            if empty {
+            if reached(&lock(&self.state)) {
                 return;
             }
             changed.await;

@@ -29,6 +29,10 @@ use crate::{
 /// How long a shutdown waits, beyond its deadline, for what it has told to end at once.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a shutdown waits, once all actors have ended, for tasks to end by themselves: the last answers
+/// are still on their way through them.
+const TASKS_GRACE: Duration = Duration::from_secs(1);
+
 /// Something to do on an actor thread. Only spawns.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -168,9 +172,9 @@ impl ActorSystem {
     }
 
     /// Spawns a task that is not an actor, such as a listener. Inside it `tokio::spawn` and
-    /// `tokio::task::spawn_local` both stay on its thread. A panic ends the task alone and is logged. Tasks
-    /// are aborted after all actors have stopped; one that wants to end earlier awaits
-    /// [`ActorSystem::stopping`].
+    /// `tokio::task::spawn_local` both stay on its thread. A panic ends the task alone and is logged. A
+    /// task should end by itself after [`ActorSystem::stopping`]; one that has not is aborted a second after
+    /// all actors have stopped.
     pub fn spawn_task<F, Fut>(&self, placement: Placement, name: impl Into<String>, make: F) -> Task
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -191,7 +195,7 @@ impl ActorSystem {
     /// Stops everything in order. The actors of the highest stage are asked to drain
     /// ([`Actor::drain`]); when they have ended, those of the next stage, and so on. Nothing can be spawned
     /// in a stage that has been asked. Actors left at the deadline are ended before their next message.
-    /// Then tasks are aborted and threads are joined.
+    /// Then tasks get a moment to end and are aborted, and threads are joined.
     ///
     /// Call it from outside the system's own threads. A second call finds nothing to do.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
@@ -216,6 +220,7 @@ impl ActorSystem {
                 return ShutdownReport { abandoned, complete: false };
             }
         }
+        let _ = timeout_at(until.min(Instant::now() + TASKS_GRACE), inner.roll.tasks_ended()).await;
         inner.roll.abort_tasks();
         let threads = lock(&inner.threads).take();
         let joined = match threads {

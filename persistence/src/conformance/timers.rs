@@ -31,7 +31,7 @@ async fn read(store: &SharedStore, from: (Timestamp, i64), until: Timestamp, lim
 
 /// The lower end is left out by instant and id, the upper end by instant.
 pub async fn rows_are_read_in_order_between_two_instants(store: SharedStore) {
-    assert_eq!(read(&store, START, Timestamp::MAX, ALL).await, []);
+    assert_eq!(read(&store, START, Timestamp::MAX, ALL).await, [0_i64; 0]);
     write(&store, vec![row(30, 4), row(10, 9), row(20, 2), row(20, 1), row(1_700_000_000_123_456_789, 3)]).await;
     let rows = store.read_timers(SHARD, START, Timestamp::MAX, ALL).await.unwrap();
     assert_eq!(rows, [row(10, 9), row(20, 1), row(20, 2), row(30, 4), row(1_700_000_000_123_456_789, 3)]);
@@ -39,7 +39,7 @@ pub async fn rows_are_read_in_order_between_two_instants(store: SharedStore) {
     assert_eq!(read(&store, (at(20), 1), at(31), ALL).await, [2, 4]);
     assert_eq!(read(&store, (at(20), i64::MAX), at(31), ALL).await, [4]);
     assert_eq!(read(&store, (at(20), i64::MIN), at(30), ALL).await, [1, 2]);
-    assert_eq!(read(&store, (at(30), 4), at(30), ALL).await, []);
+    assert_eq!(read(&store, (at(30), 4), at(30), ALL).await, [0_i64; 0]);
 }
 
 /// Many timers may be due at once.
@@ -64,7 +64,7 @@ pub async fn the_ack_removes_earlier_rows_only(store: SharedStore) {
     store.commit(commit).await.unwrap();
     assert_eq!(read(&store, START, Timestamp::MAX, ALL).await, [2, 3, 5, 4]);
     store.commit(ShardCommit { timer_ack: Some(Timestamp::MAX), ..ShardCommit::new(SHARD, 1) }).await.unwrap();
-    assert_eq!(read(&store, START, Timestamp::MAX, ALL).await, []);
+    assert_eq!(read(&store, START, Timestamp::MAX, ALL).await, [0_i64; 0]);
     assert_eq!(store.acquire_shard(SHARD, OWNER).await.unwrap().timer_ack, Timestamp::MAX);
 }
 

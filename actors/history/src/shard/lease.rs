@@ -11,8 +11,9 @@ use super::{
     message::{ShardMsg, TakenLease},
 };
 
-/// Task ids that one range id gives: so many low bits of an id count within it.
-const IDS_PER_RANGE_BITS: u32 = 28;
+/// Task ids that one range id gives: so many low bits of an id count within it. Enough for years of work, with
+/// eight million range ids beside them.
+const IDS_PER_RANGE_BITS: u32 = 40;
 
 /// Rows of immediate tasks read at a time.
 const IMMEDIATE_PAGE: usize = 1000;

@@ -8,7 +8,7 @@ use perdure_rpc::matching::AddTask;
 use super::commits::signal_names;
 use crate::kit::*;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 20;
 const WORKFLOWS: usize = 10;
 /// Rounds after which a workflow that is not closed is taken to be stuck.
 const ROUNDS_MAX: usize = 2000;
@@ -127,7 +127,8 @@ async fn ride(seed: u64) {
         let mut open = 0;
         for id in &ids {
             let described = storm.insist(|node| node.send(id, describe(id))).await.unwrap();
-            open += usize::from(described.workflow_execution_info.unwrap().status() == WorkflowExecutionStatus::Running);
+            open +=
+                usize::from(described.workflow_execution_info.unwrap().status() == WorkflowExecutionStatus::Running);
         }
         if open == 0 {
             break;
@@ -142,7 +143,8 @@ async fn ride(seed: u64) {
         let events = answer.history.unwrap().events;
         let names = kinds(&events);
         let count = |kind: &str| names.iter().filter(|name| *name == kind).count();
-        let once = ["ActivityTaskScheduled", "ActivityTaskStarted", "ActivityTaskCompleted", "WorkflowExecutionCompleted"];
+        let once =
+            ["ActivityTaskScheduled", "ActivityTaskStarted", "ActivityTaskCompleted", "WorkflowExecutionCompleted"];
         assert_eq!(once.map(count), [1; 4], "seed {seed}, {id}: {names:?}");
         assert_eq!(signal_names(&events), ["one", "two"], "seed {seed}, {id}");
     }

@@ -134,6 +134,30 @@ fn drains_in_order_with_io_in_flight() {
 }
 
 #[test]
+fn tasks_may_end_by_themselves_after_the_actors() {
+    local(async |system| {
+        let log = Log::default();
+        let store = node(&system, &log, "store", 1, None);
+        let (finished, ended) = (Arc::new(Mutex::new(false)), store.clone());
+        let task = system.spawn_task(place(0), "connections", {
+            let finished = Arc::clone(&finished);
+            move || async move {
+                ended.ended().await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                *finished.lock().unwrap() = true;
+            }
+        });
+        let stubborn = system.spawn_task(place(0), "stubborn", std::future::pending);
+        let since = Instant::now();
+        assert!(system.shutdown(Duration::from_secs(60)).await.complete);
+        assert_eq!(since.elapsed().as_secs(), 1);
+        task.finished().await;
+        stubborn.finished().await;
+        assert!(*finished.lock().unwrap());
+    });
+}
+
+#[test]
 fn abandons_what_is_late() {
     local(async |system| {
         let log = Log::default();
