@@ -46,8 +46,8 @@ where
     }
 }
 
-const ABOUT: &str = "Perdure runs durable workflows. Every Temporal SDK, the temporal command line and the \
-Temporal Web UI work with it.";
+const ABOUT: &str = "Perdure runs durable workflows. Every Temporal SDK and the temporal command line \
+work with it.";
 
 const EXAMPLES: &str = "\
 Examples:

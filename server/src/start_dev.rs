@@ -7,7 +7,8 @@ use perdure_persistence::{SharedStore, decorator::MetricsStore, memory::MemorySt
 use perdure_persistence_sql::{SqliteOpenError, SqliteOptions, SqliteStore};
 
 use crate::{
-    Node, NodeOptions, StartDevOptions, StartError, dynamic, dynamic::Follower, listen, metrics, report, signals,
+    Node, NodeOptions, StartDevOptions, StartError, database::check_database, dynamic, dynamic::Follower, listen,
+    metrics, report, signals,
 };
 
 /// How long a stop may take before what is left is cut off.
@@ -78,6 +79,7 @@ async fn open_store(options: &StartDevOptions) -> Result<SharedStore, StartError
     let Some(path) = &options.database else {
         return Ok(Arc::new(MetricsStore::new(Arc::new(MemoryStore::new()))));
     };
+    check_database(path)?;
     let sqlite = SqliteOptions { pragmas: options.sqlite_pragmas.clone(), ..SqliteOptions::file(path) };
     let store = SqliteStore::open(sqlite).await.map_err(|error| refused(path, &error))?;
     Ok(Arc::new(MetricsStore::new(Arc::new(store))))

@@ -174,13 +174,13 @@ async fn a_worker_with_a_cache_is_asked_first() {
         server.rpc().respond_query_task_completed(answer(&task, "cached")).await.unwrap();
     };
     // The worker polls before the question comes: a queue that nobody polls is not asked.
-    let (result, ()) = tokio::join!(biased_after(&flow, &own), serve);
+    let (result, ()) = tokio::join!(query_once_polled(&flow, &own), serve);
     assert_eq!(result.unwrap().query_result, payloads("cached"));
     server.stop().await;
 }
 
 /// A query that is asked once the worker's own queue is polled.
-async fn biased_after(flow: &Flow, own: &str) -> Result<ws::QueryWorkflowResponse, Status> {
+async fn query_once_polled(flow: &Flow, own: &str) -> Result<ws::QueryWorkflowResponse, Status> {
     let request = ws::DescribeTaskQueueRequest {
         namespace: NAMESPACE.to_owned(),
         task_queue: sticky(own, &flow.queue),

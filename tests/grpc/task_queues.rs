@@ -105,6 +105,8 @@ async fn a_crowd_of_pollers_comes_and_half_of_it_goes() {
     for rpc in &connections {
         rpc.clone().get_system_info(ws::GetSystemInfoRequest::default()).await.unwrap();
     }
+    // Every partition answers this, after it was told who left.
+    server.rpc().describe_task_queue(request).await.unwrap();
     for _ in 0..CROWD / 2 {
         Flow { id: unique("flow"), ..flow.clone() }.start().await;
     }

@@ -69,6 +69,8 @@ async fn a_task_does_not_go_to_a_client_that_has_left() {
             () = seen => {}
         }
     }
+    // Every partition answers this, after it was told who left.
+    queue_pollers(&flow).await;
     flow.start().await;
     assert_eq!(flow.task().await.attempt, 1);
     server.stop().await;

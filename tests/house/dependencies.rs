@@ -26,7 +26,12 @@ fn versions_stand_in_one_table() {
         assert!(!line.contains("git = "), "not from a registry: {line}");
     }
     for member in crate::tidy::files().filter(|path| path.ends_with("Cargo.toml") && path != "Cargo.toml") {
-        for line in read(&member).lines().skip_while(|line| !line.contains("dependencies]")) {
+        let mut depends = false;
+        for line in read(&member).lines() {
+            depends = if line.starts_with('[') { line.ends_with("dependencies]") } else { depends };
+            if !depends {
+                continue;
+            }
             assert!(!line.contains("version = ") && !line.contains(" = \""), "{member} has a version: {line}");
         }
     }

@@ -1,6 +1,6 @@
 //! Matching: the task-queue actors.
 //!
-//! [`Matching`] finds or starts the actor of a task queue partition; [`queue`] is that actor, a thin shell
+//! [`Matching`] finds or starts the actor of a task queue partition; `queue` is that actor, a thin shell
 //! around [`perdure_task_queue::QueueMachine`]: it turns requests into inputs and outputs into store calls,
 //! questions to history, and answers.
 

@@ -2,7 +2,7 @@
 //!
 //! A machine decides and applies; it never acts. It does not read a clock, draw random numbers, wait, or
 //! touch a store or a network: time, randomness and settings come in as [`Env`], what is to be stored and
-//! done goes out as a [`Transition`].
+//! done goes out as a [`workflow::Transition`].
 //!
 //! - [`workflow::WorkflowState`] is a run as it stands.
 //! - The functions of [`workflow::calls`] and [`workflow::timers`] decide: state and input in, transition

@@ -38,9 +38,7 @@ pub fn path(
         return Ok(QueryPath::Rejected(QueryRejected { status: status.into() }));
     }
     if !state.is_open() && !state.completed_a_task() {
-        return Err(ServiceError::not_ready(
-            "Workflow was closed before the first workflow task was started, so it cannot be queried. Check the workflow's history for why it closed.",
-        ));
+        return Err(ServiceError::not_ready("Workflow execution closed before WorkflowTaskStarted event"));
     }
     if state.volatile.run.next_task_attempt.max(state.task().map_or(0, |task| task.attempt)) >= FAILING_ATTEMPT {
         return Err(ServiceError::not_ready("Unable to query workflow due to Workflow Task in failed state."));

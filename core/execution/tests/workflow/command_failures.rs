@@ -293,7 +293,8 @@ fn search_attributes_and_memo_change() {
     assert_eq!(kit.news()[1..3], [K::UpsertWorkflowSearchAttributes, K::WorkflowPropertiesModified]);
     assert!(kit.state.search_attributes.indexed_fields.contains_key("Count"));
     assert_eq!(kit.state.memo.fields["key"], payload("value"));
-    let nothing = Payload::default();
+    let metadata = [("encoding".to_owned(), "binary/null".into())].into();
+    let nothing = Payload { metadata, ..Payload::default() };
     kit.turn(vec![upsert(&[("Count", nothing.clone())]), modify(&[("key", nothing)])]);
     assert!(kit.state.search_attributes.indexed_fields.is_empty() && kit.state.memo.fields.is_empty());
 }

@@ -2,7 +2,10 @@
 
 use perdure_execution::workflow::{
     Decision, NewRun,
-    calls::terminate,
+    calls::{
+        attach::{self, Attachment},
+        terminate,
+    },
     id_policy::{IdPolicies, Resolution, resolve},
 };
 use perdure_kernel::{ErrorKind, ExecutionKey, random::SplitMix};
@@ -40,6 +43,31 @@ fn an_open_run_answers_to_the_conflict_policy() {
         ask(&kit, Reuse::TerminateIfRunning, Conflict::Unspecified, "start-2"),
         Ok(Resolution::TerminateAndStart)
     );
+}
+
+#[test]
+fn a_start_that_uses_the_open_run_leaves_its_mark() {
+    let mut kit = Kit::new();
+    let leave = |kit: &mut Kit, request_id: &str| {
+        let attachment = || Attachment { request_id: request_id.to_owned(), identity: "second".into(), ..Attachment::default() };
+        kit.decide(|state, env| attach::decide(state, attachment(), env)).unwrap();
+    };
+    kit.skip_news();
+    leave(&mut kit, "");
+    assert_eq!(kit.news(), []);
+
+    leave(&mut kit, "start-2");
+    assert_eq!(kit.news(), [K::WorkflowExecutionOptionsUpdated]);
+    let event = last!(kit, WorkflowExecutionOptionsUpdatedEventAttributes);
+    assert_eq!((event.attached_request_id.as_str(), event.identity.as_str()), ("start-2", "second"));
+    assert_eq!(ask(&kit, Reuse::AllowDuplicate, Conflict::Fail, "start-2"), Ok(Resolution::RepeatAttached));
+
+    // So many are kept; the oldest is forgotten first.
+    for number in 3..28 {
+        leave(&mut kit, &format!("start-{number}"));
+    }
+    assert!(refused(&ask(&kit, Reuse::AllowDuplicate, Conflict::Fail, "start-2")));
+    assert_eq!(ask(&kit, Reuse::AllowDuplicate, Conflict::Fail, "start-3"), Ok(Resolution::RepeatAttached));
 }
 
 #[test]

@@ -92,12 +92,13 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
     /// Carries out commands in order, up to the first failure.
     pub(crate) fn handle_all(&mut self, commands: Vec<Command>) -> Outcome {
         if let Some(index) = commands.iter().position(closes)
-            && let Some(after) = commands.get(index + 1)
+            && index + 1 < commands.len()
         {
-            let (close, after) = (commands[index].command_type(), after.command_type());
+            let kinds: Vec<String> = commands.iter().map(|command| format!("{:?}", command.command_type())).collect();
             return Err(CommandFailure::Reject(ServiceError::invalid_argument(format!(
-                "invalid command sequence: [{}] command {after:?} after command that closes the workflow: {close:?}",
-                index + 1
+                "invalid command sequence: [{}], command {} must be the last command.",
+                kinds.join(", "),
+                kinds[index]
             ))));
         }
         commands.into_iter().try_for_each(|command| self.handle(command))
