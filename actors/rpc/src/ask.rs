@@ -59,3 +59,42 @@ fn interrupted() -> ServiceError {
         "the request was interrupted before its outcome was known; try again with the same request id",
     )
 }
+
+/// A set of requests to one kind of actor: an enum with a variant for each, made from their asks.
+macro_rules! calls {
+    (
+        $(#[$set_doc:meta])*
+        $set:ident {
+            $($(#[$doc:meta])* $name:ident($request:ty) -> $response:ty;)*
+        }
+    ) => {
+        $(#[$set_doc])*
+        pub enum $set {
+            $($(#[$doc])* $name($crate::Ask<$request, $response>),)*
+        }
+
+        impl $set {
+            /// The call's name, for metrics and logs.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Who asks.
+            pub fn caller(&self) -> &$crate::Caller {
+                match self { $(Self::$name(ask) => &ask.caller,)* }
+            }
+
+            /// Answers with a refusal.
+            pub fn refuse(self, error: ::perdure_kernel::ServiceError) {
+                match self { $(Self::$name(ask) => ask.refuse(error),)* }
+            }
+        }
+
+        $(impl From<$crate::Ask<$request, $response>> for $set {
+            fn from(ask: $crate::Ask<$request, $response>) -> Self {
+                Self::$name(ask)
+            }
+        })*
+    };
+}
+pub(crate) use calls;

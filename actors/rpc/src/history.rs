@@ -10,7 +10,7 @@ use perdure_proto::{
 };
 use perdure_runtime::{Permit, Recipient};
 
-use crate::{Ask, Caller, QueueName};
+use crate::{Ask, Caller, QueueName, ask::calls};
 
 /// A request with the token that names the task it answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,68 +68,44 @@ pub struct QueryTaskStart {
     pub sticky: bool,
 }
 
-macro_rules! history_calls {
-    ($($(#[$doc:meta])* $name:ident($request:ty) -> $response:ty;)*) => {
-        /// A request to the shard that holds its execution.
-        pub enum HistoryCall {
-            $($(#[$doc])* $name(Ask<$request, $response>),)*
-        }
-
-        impl HistoryCall {
-            /// The call's name, for metrics and logs.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
-            }
-
-            /// Answers with a refusal.
-            pub fn refuse(self, error: ServiceError) {
-                match self { $(Self::$name(ask) => ask.refuse(error),)* }
-            }
-        }
-
-        $(impl From<Ask<$request, $response>> for HistoryCall {
-            fn from(ask: Ask<$request, $response>) -> Self {
-                Self::$name(ask)
-            }
-        })*
-    };
-}
-
-history_calls! {
-    /// Starts a run, or resolves the id by its policies.
-    StartWorkflow(Box<ws::StartWorkflowExecutionRequest>) -> ws::StartWorkflowExecutionResponse;
-    /// Signals the open run, or starts one with the signal.
-    SignalWithStart(Box<ws::SignalWithStartWorkflowExecutionRequest>) -> ws::SignalWithStartWorkflowExecutionResponse;
-    /// Adds a signal.
-    Signal(Box<ws::SignalWorkflowExecutionRequest>) -> ws::SignalWorkflowExecutionResponse;
-    /// Asks the workflow to cancel.
-    RequestCancel(Box<ws::RequestCancelWorkflowExecutionRequest>) -> ws::RequestCancelWorkflowExecutionResponse;
-    /// Ends the run.
-    Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
-    /// Tells about a run.
-    DescribeWorkflow(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse;
-    /// A page of events, or the wait for one. The token of the request is already checked and decoded.
-    ReadHistory(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryRequest>) -> ws::GetWorkflowExecutionHistoryResponse;
-    /// A page of events, newest first.
-    ReadHistoryReverse(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryReverseRequest>) -> ws::GetWorkflowExecutionHistoryReverseResponse;
-    /// Queries a workflow.
-    Query(Box<ws::QueryWorkflowRequest>) -> ws::QueryWorkflowResponse;
-    /// A worker's decisions.
-    WorkflowTaskCompleted(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>) -> ws::RespondWorkflowTaskCompletedResponse;
-    /// A worker could not make its decisions.
-    WorkflowTaskFailed(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskFailedRequest>>) -> ws::RespondWorkflowTaskFailedResponse;
-    /// An activity's outcome.
-    ActivityOutcome(Box<WithToken<tokens::ActivityTask, ActivityOutcome>>) -> ();
-    /// An activity's sign of life.
-    ActivityHeartbeat(Box<WithToken<tokens::ActivityTask, ws::RecordActivityTaskHeartbeatRequest>>) -> ws::RecordActivityTaskHeartbeatResponse;
-    /// Forgets the sticky queue.
-    ResetSticky(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse;
-    /// From matching: a poller took a workflow task.
-    StartWorkflowTask(Box<WorkflowTaskStart>) -> Box<ws::PollWorkflowTaskQueueResponse>;
-    /// From matching: a poller took an activity task.
-    StartActivityTask(Box<ActivityTaskStart>) -> Box<ws::PollActivityTaskQueueResponse>;
-    /// From matching: a poller took a direct query.
-    StartQueryTask(QueryTaskStart) -> Box<ws::PollWorkflowTaskQueueResponse>;
+calls! {
+    /// A request to the shard that holds its execution.
+    HistoryCall {
+        /// Starts a run, or resolves the id by its policies.
+        StartWorkflow(Box<ws::StartWorkflowExecutionRequest>) -> ws::StartWorkflowExecutionResponse;
+        /// Signals the open run, or starts one with the signal.
+        SignalWithStart(Box<ws::SignalWithStartWorkflowExecutionRequest>) -> ws::SignalWithStartWorkflowExecutionResponse;
+        /// Adds a signal.
+        Signal(Box<ws::SignalWorkflowExecutionRequest>) -> ws::SignalWorkflowExecutionResponse;
+        /// Asks the workflow to cancel.
+        RequestCancel(Box<ws::RequestCancelWorkflowExecutionRequest>) -> ws::RequestCancelWorkflowExecutionResponse;
+        /// Ends the run.
+        Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
+        /// Tells about a run.
+        DescribeWorkflow(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse;
+        /// A page of events, or the wait for one. The token of the request is already checked and decoded.
+        ReadHistory(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryRequest>) -> ws::GetWorkflowExecutionHistoryResponse;
+        /// A page of events, newest first.
+        ReadHistoryReverse(WithToken<Option<tokens::HistoryPage>, ws::GetWorkflowExecutionHistoryReverseRequest>) -> ws::GetWorkflowExecutionHistoryReverseResponse;
+        /// Queries a workflow.
+        Query(Box<ws::QueryWorkflowRequest>) -> ws::QueryWorkflowResponse;
+        /// A worker's decisions.
+        WorkflowTaskCompleted(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>) -> ws::RespondWorkflowTaskCompletedResponse;
+        /// A worker could not make its decisions.
+        WorkflowTaskFailed(Box<WithToken<tokens::WorkflowTask, ws::RespondWorkflowTaskFailedRequest>>) -> ws::RespondWorkflowTaskFailedResponse;
+        /// An activity's outcome.
+        ActivityOutcome(Box<WithToken<tokens::ActivityTask, ActivityOutcome>>) -> ();
+        /// An activity's sign of life.
+        ActivityHeartbeat(Box<WithToken<tokens::ActivityTask, ws::RecordActivityTaskHeartbeatRequest>>) -> ws::RecordActivityTaskHeartbeatResponse;
+        /// Forgets the sticky queue.
+        ResetSticky(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse;
+        /// From matching: a poller took a workflow task.
+        StartWorkflowTask(Box<WorkflowTaskStart>) -> Box<ws::PollWorkflowTaskQueueResponse>;
+        /// From matching: a poller took an activity task.
+        StartActivityTask(Box<ActivityTaskStart>) -> Box<ws::PollActivityTaskQueueResponse>;
+        /// From matching: a poller took a direct query.
+        StartQueryTask(QueryTaskStart) -> Box<ws::PollWorkflowTaskQueueResponse>;
+    }
 }
 
 /// An answer to a direct query, as matching passes it on.

@@ -9,7 +9,7 @@ use perdure_proto::{
 };
 use perdure_runtime::{Permit, Recipient};
 
-use crate::{Ask, Caller, QueueKind, QueueName};
+use crate::{Ask, Caller, QueueKind, QueueName, ask::calls};
 
 /// A task for a queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,57 +78,28 @@ pub struct AnswerQuery {
     pub request: ws::RespondQueryTaskCompletedRequest,
 }
 
-macro_rules! matching_calls {
-    ($($(#[$doc:meta])* $name:ident($request:ty) -> $response:ty;)*) => {
-        /// A request to a task queue partition.
-        pub enum MatchingCall {
-            $($(#[$doc])* $name(Ask<$request, $response>),)*
-        }
-
-        impl MatchingCall {
-            /// The call's name, for metrics and logs.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
-            }
-
-            /// Who asks.
-            pub fn caller(&self) -> &Caller {
-                match self { $(Self::$name(ask) => &ask.caller,)* }
-            }
-
-            /// Answers with a refusal.
-            pub fn refuse(self, error: ServiceError) {
-                match self { $(Self::$name(ask) => ask.refuse(error),)* }
-            }
-        }
-
-        $(impl From<Ask<$request, $response>> for MatchingCall {
-            fn from(ask: Ask<$request, $response>) -> Self {
-                Self::$name(ask)
-            }
-        })*
-    };
-}
-
-matching_calls! {
-    /// From history: offer a task. Answered once the task was handed to a poller or is in the backlog:
-    /// from then on matching answers for it. `StickyWorkerUnavailable` when the queue is sticky and nobody polls it.
-    AddTask(AddTask) -> ();
-    /// From a child partition: offer a task. Answered once a poller has it; `DEADLINE_EXCEEDED` when none
-    /// came in time. Never stored.
-    OfferTask(OfferTask) -> ();
-    /// From history: ask a worker. Never stored.
-    Query(Box<DirectQuery>) -> ws::QueryWorkflowResponse;
-    /// Waits for a workflow task or a query. An empty response (no task token) when there was none in time.
-    PollWorkflowTask(Poll<ws::PollWorkflowTaskQueueRequest>) -> Box<ws::PollWorkflowTaskQueueResponse>;
-    /// Waits for an activity task. An empty response when there was none in time.
-    PollActivityTask(Poll<ws::PollActivityTaskQueueRequest>) -> Box<ws::PollActivityTaskQueueResponse>;
-    /// A worker answers a direct query.
-    AnswerQuery(Box<AnswerQuery>) -> ws::RespondQueryTaskCompletedResponse;
-    /// The worker behind a sticky queue has gone: the queue leaves memory, and what waited there goes elsewhere.
-    WorkerGone(WorkerGone) -> ();
-    /// Tells about the queue.
-    Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
+calls! {
+    /// A request to a task queue partition.
+    MatchingCall {
+        /// From history: offer a task. Answered once the task was handed to a poller or is in the backlog:
+        /// from then on matching answers for it. `StickyWorkerUnavailable` when the queue is sticky and nobody polls it.
+        AddTask(AddTask) -> ();
+        /// From a child partition: offer a task. Answered once a poller has it; `DEADLINE_EXCEEDED` when none
+        /// came in time. Never stored.
+        OfferTask(OfferTask) -> ();
+        /// From history: ask a worker. Never stored.
+        Query(Box<DirectQuery>) -> ws::QueryWorkflowResponse;
+        /// Waits for a workflow task or a query. An empty response (no task token) when there was none in time.
+        PollWorkflowTask(Poll<ws::PollWorkflowTaskQueueRequest>) -> Box<ws::PollWorkflowTaskQueueResponse>;
+        /// Waits for an activity task. An empty response when there was none in time.
+        PollActivityTask(Poll<ws::PollActivityTaskQueueRequest>) -> Box<ws::PollActivityTaskQueueResponse>;
+        /// A worker answers a direct query.
+        AnswerQuery(Box<AnswerQuery>) -> ws::RespondQueryTaskCompletedResponse;
+        /// The worker behind a sticky queue has gone: the queue leaves memory, and what waited there goes elsewhere.
+        WorkerGone(WorkerGone) -> ();
+        /// Tells about the queue.
+        Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
+    }
 }
 
 /// Finds or starts a task queue's actor.

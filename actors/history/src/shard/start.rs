@@ -13,7 +13,7 @@ use perdure_execution::{
         id_policy::{IdPolicies, Resolution, resolve},
     },
 };
-use perdure_kernel::{BusinessKey, ExecutionKey, ServiceResult};
+use perdure_kernel::{BusinessKey, ExecutionKey, Namespace, ServiceResult};
 use perdure_proto::api::{
     common::{Link, link},
     enums::{EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy},
@@ -89,16 +89,7 @@ impl Shard {
             ..Default::default()
         };
         let eager = new_run.eager_identity.is_some();
-        match replaces {
-            Some(index) => {
-                let transition = terminate::and_replace(&holder.runs[index].state, new_run, &mut env);
-                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
-            }
-            None => {
-                let transition = new_run.begin(&mut env);
-                self.create(key, holder, transition, Box::new(|_, _, _| {}), ctx);
-            }
-        }
+        self.begin(key, holder, replaces, new_run, &namespace, ctx);
         let page_max = namespace.limits.history_page_size_max;
         let task = if eager { holder.current_position().map(|index| &mut holder.runs[index]) } else { None };
         let task = task.and_then(|run| TaskAnswer::of_task(run, Needs::Everything, page_max, namespace.id.as_str()));
@@ -113,6 +104,29 @@ impl Shard {
                 reply.send(Ok(ws::StartWorkflowExecutionResponse { eager_workflow_task, ..response }));
             });
         }));
+    }
+
+    /// Stages a new run, in place of the one at `replaces` if there is one.
+    fn begin(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        replaces: Option<usize>,
+        new_run: NewRun,
+        namespace: &Namespace,
+        ctx: &Ctx<Self>,
+    ) {
+        let mut env = Env { now: ctx.now(), namespace, random: &mut self.random };
+        match replaces {
+            Some(index) => {
+                let transition = terminate::and_replace(&holder.runs[index].state, new_run, &mut env);
+                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
+            }
+            None => {
+                let transition = new_run.begin(&mut env);
+                self.create(key, holder, transition, Box::new(|_, _, _| {}), ctx);
+            }
+        }
     }
 
     pub(super) fn signal_with_start(
@@ -168,16 +182,7 @@ impl Shard {
         let run_key = ExecutionKey { business: key.clone(), run_id: env.random.uuid().into() };
         let mut new_run = NewRun::from_request(run_key.clone(), start, &env);
         new_run.signal = Some(signal);
-        match replaces {
-            Some(index) => {
-                let transition = terminate::and_replace(&holder.runs[index].state, new_run, &mut env);
-                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
-            }
-            None => {
-                let transition = new_run.begin(&mut env);
-                self.create(key, holder, transition, Box::new(|_, _, _| {}), ctx);
-            }
-        }
+        self.begin(key, holder, replaces, new_run, &namespace, ctx);
         let answer = response(&run_key.run_id, true);
         self.after_last_staged(Box::new(move |_, result: ServiceResult<()>, _| {
             let _permit = permit;

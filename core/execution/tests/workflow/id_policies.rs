@@ -49,7 +49,8 @@ fn an_open_run_answers_to_the_conflict_policy() {
 fn a_start_that_uses_the_open_run_leaves_its_mark() {
     let mut kit = Kit::new();
     let leave = |kit: &mut Kit, request_id: &str| {
-        let attachment = || Attachment { request_id: request_id.to_owned(), identity: "second".into(), ..Attachment::default() };
+        let attachment =
+            || Attachment { request_id: request_id.to_owned(), identity: "second".into(), ..Attachment::default() };
         kit.decide(|state, env| attach::decide(state, attachment(), env)).unwrap();
     };
     kit.skip_news();
