@@ -17,6 +17,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(4);
 /// History shards of a new development cluster.
 const SHARDS: u32 = 4;
 
+/// Connections that read the database file.
+const READERS: u32 = 2;
+
 /// Threads at most, however many cores there are: beyond that a development server gains nothing.
 const THREADS_MAX: usize = 4;
 
@@ -80,7 +83,9 @@ async fn open_store(options: &StartDevOptions) -> Result<SharedStore, StartError
         return Ok(Arc::new(MetricsStore::new(Arc::new(MemoryStore::new()))));
     };
     check_database(path)?;
-    let sqlite = SqliteOptions { pragmas: options.sqlite_pragmas.clone(), ..SqliteOptions::file(path) };
+    // Each reader is a thread with memory of its own; the cache leaves them little to do.
+    let sqlite =
+        SqliteOptions { pragmas: options.sqlite_pragmas.clone(), readers: READERS, ..SqliteOptions::file(path) };
     let store = SqliteStore::open(sqlite).await.map_err(|error| refused(path, &error))?;
     Ok(Arc::new(MetricsStore::new(Arc::new(store))))
 }
