@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{run::Run, work::Job};
+use super::{
+    run::Run,
+    work::{Job, Selector},
+};
 
 /// Runs kept per id: the current one, the one before it while both are being written, and those that
 /// readers asked for.
@@ -21,8 +24,8 @@ pub(super) struct Holder {
     pub(super) missing: Option<Arc<str>>,
     /// The store is being asked.
     pub(super) loading: bool,
-    /// Work that waits.
-    pub(super) waiting: VecDeque<Job>,
+    /// Work that waits, each piece with the run it is about.
+    pub(super) waiting: VecDeque<(Selector, Job)>,
     /// Place in the order of last use.
     pub(super) used: u64,
     /// Bytes that the cache accounts for.

@@ -92,10 +92,10 @@ fn place(
 /// The work that caused the read is answered; what waits behind it asks for itself. A wake-up is tried again.
 fn refuse_first(holder: &mut Holder, timers: &mut TimerQueue, now: Timestamp, error: ServiceError) {
     match holder.waiting.pop_front() {
-        Some(Job::Wake { key, entry }) if error.kind == ErrorKind::Unavailable => {
+        Some((_, Job::Wake { key, entry })) if error.kind == ErrorKind::Unavailable => {
             timers.postpone(entry, now + WAKE_RETRY_DELAY, key);
         }
-        Some(job) => job.refuse(error),
+        Some((_, job)) => job.refuse(error),
         None => {}
     }
 }

@@ -90,8 +90,9 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         (BusinessKey::workflow(namespace, workflow_id), Selector::of(run_id))
     };
     let task = |namespace: &NamespaceId, task: &records::QueuedTask| {
-        let execution = task.execution.clone().unwrap_or_default();
-        named(namespace, &execution.business_id, &execution.run_id)
+        let execution = task.execution.as_ref();
+        let business_id = execution.map_or("", |execution| &execution.business_id);
+        named(namespace, business_id, execution.map_or("", |execution| &execution.run_id))
     };
     match call {
         HistoryCall::StartWorkflow(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
@@ -137,9 +138,9 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
 impl Shard {
     /// Begins a piece of work, or lets it wait behind the one before it.
     pub(super) fn submit(&mut self, job: Job, ctx: &mut Ctx<Self>) {
-        let (key, _) = job.target();
+        let (key, selector) = job.target();
         let holder = self.holders.entry(key.clone()).or_default();
-        holder.waiting.push_back(job);
+        holder.waiting.push_back((selector, job));
         if !holder.is_busy() {
             self.advance(&key, ctx);
         }
@@ -152,8 +153,8 @@ impl Shard {
             holder.runs.iter_mut().for_each(|run| self.release_queries(run, ctx));
         }
         while !holder.is_busy() {
-            let Some(job) = holder.waiting.pop_front() else { break };
-            self.step(key, &mut holder, job, ctx);
+            let Some((selector, job)) = holder.waiting.pop_front() else { break };
+            self.step(key, &mut holder, selector, job, ctx);
         }
         holder.trim();
         self.cache.touch(key, &mut holder);
@@ -162,13 +163,12 @@ impl Shard {
         self.flush(ctx);
     }
 
-    fn step(&mut self, key: &BusinessKey, holder: &mut Holder, job: Job, ctx: &mut Ctx<Self>) {
-        let (_, selector) = job.target();
+    fn step(&mut self, key: &BusinessKey, holder: &mut Holder, selector: Selector, job: Job, ctx: &mut Ctx<Self>) {
         let found = match locate(holder, &selector) {
             Place::Here(index) => Some(index),
             Place::Nowhere => None,
             Place::Unknown => {
-                holder.waiting.push_front(job);
+                holder.waiting.push_front((selector.clone(), job));
                 return self.load(key, holder, selector, ctx);
             }
         };
