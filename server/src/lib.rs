@@ -3,6 +3,7 @@
 //! [`start_dev`] runs a development server from plain [`StartDevOptions`]; [`cli::parse`] makes them from a
 //! command line.
 
+mod actors;
 pub mod cli;
 pub mod cluster;
 pub mod database;
@@ -17,9 +18,15 @@ pub mod report;
 pub mod signals;
 mod start_dev;
 
+pub use actors::Actors;
 pub use error::StartError;
 pub use node::{Node, NodeOptions};
 pub use options::{DynamicConfigOptions, LogFormat, LogLevel, LogOptions, StartDevOptions};
+pub use perdure_execution::{
+    Env,
+    archetype::{Actor, Decision, Registry, Unregistered},
+};
+pub use perdure_kernel::{ServiceError, ServiceResult, Timestamp};
 
 /// This release, and the release of Temporal whose API it serves.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (Temporal API 1.32)");

@@ -11,19 +11,20 @@ use std::{
 };
 
 use perdure_config::DynamicConfig;
+use perdure_execution::archetype::{Actor, Registry};
 use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings};
 use perdure_history::{History, HistoryParts, HistorySettings};
-use perdure_kernel::{Clock, ErrorKind, ServiceError};
+use perdure_kernel::{Clock, ErrorKind, ServiceError, ServiceResult};
 use perdure_matching::{Matching, MatchingParts, QueueSettings};
 use perdure_namespace::Namespaces;
 use perdure_persistence::SharedStore;
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
-use perdure_rpc::{NamespaceService, QueueName, TaskType};
+use perdure_rpc::{HistoryClient, NamespaceService, QueueName, TaskType};
 use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{StartError, cluster};
+use crate::{StartError, actors::Actors, cluster};
 
 /// Requests in flight at once, long polls included; more are refused with `RESOURCE_EXHAUSTED`.
 const REQUESTS_MAX: usize = 50_000;
@@ -62,6 +63,8 @@ pub struct NodeOptions {
     pub shards: u32,
     /// Threads that actors and connections are spread over.
     pub threads: usize,
+    /// Kinds of durable actors beside the server's own.
+    pub archetypes: Registry,
     /// Seed of ids and jitter. Differs between processes.
     pub seed: u64,
 }
@@ -72,6 +75,8 @@ pub struct Node {
     store: SharedStore,
     frontend: Frontend,
     address: SocketAddr,
+    history: HistoryClient,
+    namespaces: Arc<dyn NamespaceService>,
 }
 
 impl fmt::Debug for Node {
@@ -119,6 +124,7 @@ impl Node {
             store: Arc::clone(&store),
             shard_map: cluster.shard_map.clone(),
             namespaces: Arc::clone(&namespaces),
+            archetypes: Arc::new(options.archetypes),
             settings: HistorySettings { owner: address.to_string(), cache_bytes, ..HistorySettings::default() },
             seed: options.seed,
         };
@@ -127,7 +133,7 @@ impl Node {
         let frontend = Frontend::new(FrontendParts {
             history: history.client(),
             matching: matching.client(),
-            namespaces,
+            namespaces: Arc::clone(&namespaces),
             cluster: ClusterInfo {
                 cluster_id: cluster.id,
                 cluster_name: cluster.name,
@@ -146,12 +152,25 @@ impl Node {
         .await;
         serve(&system, &frontend, options.listener)?;
         frontend.set_serving().await;
-        Ok(Self { system, store, frontend, address })
+        Ok(Self { system, store, frontend, address, history: history.client(), namespaces })
     }
 
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reaches the executions of an archetype in a namespace. It must be among [`NodeOptions::archetypes`].
+    ///
+    /// # Errors
+    ///
+    /// There is no such namespace.
+    pub async fn archetype<A: Actor>(&self, namespace: &str) -> ServiceResult<Actors<A>> {
+        let namespace = match self.namespaces.by_name(namespace) {
+            Some(namespace) => namespace,
+            None => self.namespaces.resolve(namespace).await?,
+        };
+        Ok(Actors::new(self.history.clone(), Arc::clone(&self.namespaces), namespace.id.clone()))
     }
 
     /// Stops in order: no new connections, open requests answered, actors drained, database closed. What

@@ -62,6 +62,7 @@ async fn serve(
         search_attributes: options.search_attributes.clone(),
         shards: SHARDS,
         threads: thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX),
+        archetypes: Default::default(),
         seed: rand::random(),
     })
     .await?;

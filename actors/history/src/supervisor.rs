@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use perdure_execution::archetype::Registry;
 use perdure_kernel::{ShardId, ShardMap};
 use perdure_persistence::SharedStore;
 use perdure_rpc::{HistoryCall, HistoryClient, HistoryDirectory, MatchingClient, NamespaceService};
@@ -26,6 +27,8 @@ pub struct HistoryParts {
     pub shard_map: ShardMap,
     /// Snapshots of namespaces.
     pub namespaces: Arc<dyn NamespaceService>,
+    /// Kinds of executions beside workflows.
+    pub archetypes: Arc<Registry>,
     /// Knobs.
     pub settings: HistorySettings,
     /// Gives every shard's random stream its seed.
@@ -60,6 +63,7 @@ impl History {
                     store: Arc::clone(&parts.store),
                     matching: matching.clone(),
                     namespaces: Arc::clone(&parts.namespaces),
+                    archetypes: Arc::clone(&parts.archetypes),
                     settings: HistorySettings {
                         cache_bytes: parts.settings.cache_bytes / count,
                         ..parts.settings.clone()

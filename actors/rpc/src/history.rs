@@ -1,8 +1,8 @@
 //! What a history shard can be asked.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
-use perdure_kernel::{BusinessKey, ExecutionKey, ServiceError, ServiceResult, ShardId, ShardMap};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, ShardId, ShardMap};
 use perdure_proto::{
     api::{query::WorkflowQueryResult, workflowservice as ws},
     records::QueuedTask,
@@ -68,9 +68,21 @@ pub struct QueryTaskStart {
     pub sticky: bool,
 }
 
+/// Something asked of an execution of another archetype than workflow.
+pub struct Act {
+    /// Whose run.
+    pub key: BusinessKey,
+    /// Which run; empty for the one that the id points to.
+    pub run_id: String,
+    /// An input of the archetype's machine. Its answer is one of that machine's replies.
+    pub input: Box<dyn Any + Send>,
+}
+
 calls! {
     /// A request to the shard that holds its execution.
     HistoryCall {
+        /// An input for an execution of another archetype than workflow.
+        Act(Box<Act>) -> Box<dyn Any + Send>;
         /// Starts a run, or resolves the id by its policies.
         StartWorkflow(Box<ws::StartWorkflowExecutionRequest>) -> ws::StartWorkflowExecutionResponse;
         /// Signals the open run, or starts one with the signal.
@@ -143,6 +155,30 @@ impl HistoryClient {
         if let Err(gone) = recipient.tell(call) {
             gone.0.refuse(ServiceError::unavailable(format!("shard {shard} is restarting; try again")));
         }
+    }
+
+    /// Asks an execution of another archetype than workflow and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// The machine's refusal; `Unimplemented` where its archetype is not registered; `Internal` when input or
+    /// reply are not of the machine's types.
+    pub async fn act<I, R>(
+        &self,
+        key: BusinessKey,
+        run_id: String,
+        caller: Caller,
+        input: I,
+        permit: Option<Permit>,
+    ) -> ServiceResult<R>
+    where
+        I: Send + 'static,
+        R: Send + 'static,
+    {
+        let act = Act { key: key.clone(), run_id, input: Box::new(input) };
+        let reply: Box<dyn Any + Send> = self.ask(&key, caller, Box::new(act), permit).await?;
+        let foreign = |_| ServiceError::new(ErrorKind::Internal, "an execution of another archetype answered");
+        reply.downcast().map(|reply| *reply).map_err(foreign)
     }
 
     /// Sends a request and waits for its answer.

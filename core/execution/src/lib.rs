@@ -10,6 +10,7 @@
 //! - [`workflow::WorkflowState::apply`] is the one place where state changes. The same function rebuilds a
 //!   run from its history: `rebuild(events) == state`, apart from [`workflow::Volatile`].
 
+pub mod archetype;
 pub mod env;
 pub mod items;
 pub mod workflow;

@@ -83,6 +83,7 @@ impl Server {
             search_attributes: vec![(ATTRIBUTE.0.to_owned(), ATTRIBUTE.1)],
             shards: 4,
             threads: 2,
+            archetypes: Default::default(),
             seed: next(),
         })
         .await

@@ -47,6 +47,7 @@ impl Shard {
     ) {
         // Calls that find a run or make one.
         let call = match call {
+            HistoryCall::Act(ask) => return self.act(key, holder, found.ok(), ask, None, ctx),
             HistoryCall::StartWorkflow(ask) => return self.start_workflow(key, holder, found.ok(), ask, ctx),
             HistoryCall::SignalWithStart(ask) => return self.signal_with_start(key, holder, found.ok(), ask, ctx),
             HistoryCall::ReadHistory(ask) => return self.read_history(key, holder, found, ask, ctx),
@@ -117,7 +118,8 @@ impl Shard {
                 let reply = ask.reply;
                 answer.send(self, &run.state.key, ctx, move |answer| reply.send(answer));
             }
-            HistoryCall::StartWorkflow(_)
+            HistoryCall::Act(_)
+            | HistoryCall::StartWorkflow(_)
             | HistoryCall::SignalWithStart(_)
             | HistoryCall::ReadHistory(_)
             | HistoryCall::ReadHistoryReverse(_)

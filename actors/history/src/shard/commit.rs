@@ -51,7 +51,7 @@ struct Batch {
 }
 
 /// A decision that waits for its commit.
-struct Staged {
+pub(super) struct Staged {
     key: BusinessKey,
     tasks: Vec<i64>,
     wakes: Vec<(Timestamp, i64, ExecutionKey)>,
@@ -60,7 +60,20 @@ struct Staged {
     after: AfterCommit,
 }
 
+impl Staged {
+    /// A decision about `key` without tasks or timers.
+    pub(super) fn new(key: &BusinessKey, after: AfterCommit) -> Self {
+        Self { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), kept_row: None, after }
+    }
+}
+
 impl Pipeline {
+    /// Puts a decision's write into the open batch.
+    pub(super) fn push(&mut self, write: ExecutionWrite, staged: Staged) {
+        self.open.executions.push(write);
+        self.open.staged.push(staged);
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.open.staged.is_empty()
     }
@@ -118,31 +131,44 @@ impl Shard {
         after: AfterCommit,
     ) {
         let run = &mut holder.runs[index];
-        let Some(lease) = &mut self.lease else { return };
-        let kept_row = run.kept_row.take();
-        let mut staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), kept_row, after };
-        if let Some((fire_at, id)) = next_wake(run, || lease.take_id()) {
-            let task = records::WakeTask { execution: Some(execution_ref(&run.state.key)) };
-            self.pipeline.open.timers.push(TimerRow { fire_at, id, task: task.encode_to_vec().into() });
-            self.timers.stage((fire_at, id));
-            staged.wakes.push((fire_at, id, run.state.key.clone()));
+        let mut staged = Staged { kept_row: run.kept_row.take(), ..Staged::new(key, after) };
+        if let Some(fire_at) = next_wake(run) {
+            let Some(id) = self.stage_wake(&run.state.key, fire_at, &mut staged) else { return };
+            run.state.volatile.run.wake_at = fire_at.as_nanos();
+            run.state.volatile.run.wake_id = id;
         }
         for task in tasks {
-            let id = lease.take_id();
-            if matches!(task, NewTask::Workflow(_)) {
-                run.task_row = Some(id);
+            let is_workflow_task = matches!(task, NewTask::Workflow(_));
+            let id = self.stage_task(&run.state.key, task, &mut staged);
+            if is_workflow_task {
+                run.task_row = id;
             }
-            let task = immediate_task(id, &run.state.key, task);
-            self.immediate.stage(task.clone());
-            self.pipeline.open.tasks.push(task);
-            staged.tasks.push(id);
         }
         if let Some(wake) = run.volatile_wake.take() {
             self.timers.remove(wake);
         }
-        self.pipeline.open.executions.push(write_of(run, current));
-        self.pipeline.open.staged.push(staged);
+        self.pipeline.push(write_of(run, current), staged);
         holder.uncommitted = true;
+    }
+
+    /// Puts a row for a run's next wake-up into the open batch. Gives its id.
+    pub(super) fn stage_wake(&mut self, key: &ExecutionKey, fire_at: Timestamp, staged: &mut Staged) -> Option<i64> {
+        let id = self.lease.as_mut()?.take_id();
+        let task = records::WakeTask { execution: Some(execution_ref(key)) };
+        self.pipeline.open.timers.push(TimerRow { fire_at, id, task: task.encode_to_vec().into() });
+        self.timers.stage((fire_at, id));
+        staged.wakes.push((fire_at, id, key.clone()));
+        Some(id)
+    }
+
+    /// Puts a task into the open batch; it is handed out once that is durable. Gives its id.
+    pub(super) fn stage_task(&mut self, key: &ExecutionKey, task: NewTask, staged: &mut Staged) -> Option<i64> {
+        let id = self.lease.as_mut()?.take_id();
+        let task = immediate_task(id, key, task);
+        self.immediate.stage(task.clone());
+        self.pipeline.open.tasks.push(task);
+        staged.tasks.push(id);
+        Some(id)
     }
 
     /// Sets what is done once the decision staged last is durable. For answers that can only be made from
@@ -162,9 +188,8 @@ impl Shard {
             holder.current = Current::Absent;
         }
         let write = ExecutionWrite { key: run.state.key, op: ExecutionOp::Delete, current };
-        self.pipeline.open.executions.push(write);
-        let staged = Staged { key: key.clone(), tasks: Vec::new(), wakes: Vec::new(), kept_row: run.kept_row, after };
-        self.pipeline.open.staged.push(staged);
+        let staged = Staged { kept_row: run.kept_row, ..Staged::new(key, after) };
+        self.pipeline.push(write, staged);
         holder.uncommitted = true;
     }
 
@@ -227,6 +252,7 @@ impl Shard {
             if let Some(holder) = self.holders.get_mut(&key) {
                 holder.uncommitted = false;
                 self.watchers.notify(holder);
+                self.waits.notify(holder);
             }
             self.advance(&key, ctx);
         }
@@ -266,19 +292,13 @@ impl Shard {
 
 /// The run's next wake-up, when the store does not have one that comes early enough. A closed run gets one
 /// of its own: the ones before it are void.
-fn next_wake(run: &mut Run, id: impl FnOnce() -> i64) -> Option<(Timestamp, i64)> {
+fn next_wake(run: &Run) -> Option<Timestamp> {
     let (at, _) = run.state.next_deadline()?;
     let stored = Timestamp::from_nanos(run.state.volatile.run.wake_at);
     if !stored.is_unset() && stored <= at && run.state.is_open() {
         return None;
     }
-    if stored == at {
-        return None;
-    }
-    let id = id();
-    run.state.volatile.run.wake_at = at.as_nanos();
-    run.state.volatile.run.wake_id = id;
-    Some((at, id))
+    (stored != at).then_some(at)
 }
 
 /// The write that brings the store up to date with a run.

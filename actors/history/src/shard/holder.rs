@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
+    actor::ActorRun,
     run::Run,
     work::{Job, Selector},
 };
@@ -17,7 +18,10 @@ const RUNS_MAX: usize = 8;
 pub(super) struct Holder {
     /// The run the id points to now.
     pub(super) current: Current,
+    /// Runs of a workflow id.
     pub(super) runs: Vec<Run>,
+    /// Runs of an id of another archetype. An id has runs of one kind only.
+    pub(super) actors: Vec<ActorRun>,
     /// A decision is in the open batch or on its way to the store.
     pub(super) uncommitted: bool,
     /// A run that the store was just asked for and does not have.
@@ -62,7 +66,8 @@ impl Holder {
 
     /// Position of a run in memory.
     pub(super) fn position(&self, run_id: &str) -> Option<usize> {
-        self.runs.iter().position(|run| *run.run_id == *run_id)
+        let run = self.runs.iter().position(|run| *run.run_id == *run_id);
+        run.or_else(|| self.actors.iter().position(|run| *run.run_id == *run_id))
     }
 
     /// Position of the current run, when it is known and in memory.
@@ -87,16 +92,23 @@ impl Holder {
             let Some(index) = self.runs.iter().position(|run| !current(run) && run.is_quiet()) else { break };
             self.runs.remove(index);
         }
+        while self.actors.len() > RUNS_MAX {
+            let current = |run: &ActorRun| matches!(&self.current, Current::Run(run_id) if *run_id == run.run_id);
+            let Some(index) = self.actors.iter().position(|run| !current(run) && run.is_quiet()) else { break };
+            self.actors.remove(index);
+        }
     }
 
     /// Approximate memory.
     pub(super) fn measure(&self) -> usize {
         const HOLDER_BYTES: usize = 512;
-        HOLDER_BYTES + self.runs.iter().map(Run::bytes).sum::<usize>()
+        let runs = self.runs.iter().map(Run::bytes).chain(self.actors.iter().map(ActorRun::bytes));
+        HOLDER_BYTES + runs.sum::<usize>()
     }
 
     /// Whether nothing would be lost by forgetting this id.
     pub(super) fn is_forgettable(&self) -> bool {
-        !self.is_busy() && self.waiting.is_empty() && self.runs.iter().all(Run::is_quiet)
+        let quiet = self.runs.iter().all(Run::is_quiet) && self.actors.iter().all(ActorRun::is_quiet);
+        !self.is_busy() && self.waiting.is_empty() && quiet
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use perdure_execution::items;
-use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ShardId, Timestamp};
+use perdure_execution::{archetype::Registry, items};
+use perdure_kernel::{Archetype, BusinessKey, ErrorKind, ExecutionKey, ServiceError, ShardId, Timestamp};
 use perdure_persistence::{SharedStore, StoreError, StoreErrorKind, shard::StoredExecution};
 use perdure_runtime::Ctx;
 
 use super::{
-    Shard,
+    Shard, actor,
     holder::{Current, Holder},
     message::{Loaded, LoadedRun, ShardMsg},
     run::Run,
@@ -48,7 +48,7 @@ impl Shard {
         match loaded.result {
             Ok(found) => {
                 holder.current = found.current;
-                if let Err(error) = place(holder, &loaded.key, found.run, ctx.now()) {
+                if let Err(error) = place(&self.archetypes, holder, &loaded.key, found.run, ctx.now()) {
                     tracing::error!(shard = %self.id, workflow_id = %loaded.key.business_id, %error, "execution is damaged");
                     refuse_first(holder, &mut self.timers, ctx.now(), ServiceError::new(ErrorKind::DataLoss, error));
                 }
@@ -63,6 +63,7 @@ impl Shard {
 }
 
 fn place(
+    archetypes: &Registry,
     holder: &mut Holder,
     key: &BusinessKey,
     found: Option<(Arc<str>, Option<StoredExecution>)>,
@@ -78,6 +79,9 @@ fn place(
         return Ok(());
     }
     let key = ExecutionKey { business: key.clone(), run_id };
+    if key.business.archetype != Archetype::WORKFLOW {
+        return actor::place(archetypes, holder, key, stored, now);
+    }
     let items = stored.items.into_iter().map(|(item, bytes)| ((item.kind, item.name), bytes));
     let mut state = items::decode(key, &stored.record, items).map_err(|damage| damage.to_string())?;
     if state.volatile.run.wake_at <= now.as_nanos() {

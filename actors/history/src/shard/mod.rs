@@ -1,5 +1,6 @@
 //! A history shard.
 
+mod actor;
 mod cache;
 mod calls;
 mod commit;
@@ -23,13 +24,14 @@ use std::{
     sync::Arc,
 };
 
+use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
 use perdure_persistence::SharedStore;
 use perdure_rpc::{MatchingClient, NamespaceService};
 use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
-    cache::Cache, commit::Pipeline, dispatch::Immediate, holder::Holder, lease::Lease, message::ShardMsg,
+    actor::Waits, cache::Cache, commit::Pipeline, dispatch::Immediate, holder::Holder, lease::Lease, message::ShardMsg,
     timers::TimerQueue, watch::Watchers, work::Job,
 };
 use crate::HistorySettings;
@@ -43,6 +45,7 @@ pub(crate) struct ShardParts {
     pub(crate) store: SharedStore,
     pub(crate) matching: MatchingClient,
     pub(crate) namespaces: Arc<dyn NamespaceService>,
+    pub(crate) archetypes: Arc<Registry>,
     pub(crate) settings: HistorySettings,
     pub(crate) seed: u64,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Shard {
     store: SharedStore,
     matching: MatchingClient,
     namespaces: Arc<dyn NamespaceService>,
+    archetypes: Arc<Registry>,
     settings: HistorySettings,
     random: SplitMix,
     /// Fence and id source; `None` until the store gave it.
@@ -66,6 +70,7 @@ pub(crate) struct Shard {
     immediate: Immediate,
     timers: TimerQueue,
     watchers: Watchers,
+    waits: Waits,
     /// The shard is stopping: it finishes what it has and takes no more.
     draining: bool,
     /// Grows whenever the shard starts anew; answers of the store from before are void.
@@ -79,6 +84,7 @@ impl Shard {
             store: Arc::clone(&parts.store),
             matching: parts.matching.clone(),
             namespaces: Arc::clone(&parts.namespaces),
+            archetypes: Arc::clone(&parts.archetypes),
             settings: parts.settings.clone(),
             random: SplitMix::new(parts.seed.wrapping_add(incarnation)),
             lease: None,
@@ -89,6 +95,7 @@ impl Shard {
             immediate: Immediate::default(),
             timers: TimerQueue::default(),
             watchers: Watchers::default(),
+            waits: Waits::default(),
             draining: false,
             epoch: 0,
         }
@@ -107,8 +114,13 @@ impl Shard {
 
     /// Sets the actor's one timer to whatever comes first.
     fn arm_timer(&self, ctx: &mut Ctx<Self>) {
-        let next =
-            [self.timers.next_due(), self.watchers.next_due(), self.immediate.next_retry(), self.cache.flush_due()];
+        let next = [
+            self.timers.next_due(),
+            self.watchers.next_due(),
+            self.waits.next_due(),
+            self.immediate.next_retry(),
+            self.cache.flush_due(),
+        ];
         if let Some(at) = next.into_iter().flatten().min() {
             ctx.set_timer(at);
         }
@@ -126,6 +138,7 @@ impl Shard {
         self.immediate = Immediate::default();
         self.timers = TimerQueue::default();
         self.watchers = Watchers::default();
+        self.waits = Waits::default();
         self.acquire_lease(ctx);
     }
 
@@ -144,6 +157,7 @@ impl Shard {
             job.refuse(ServiceError::unavailable(format!("shard {} is stopping; try again", self.id)));
         }
         self.watchers.release_all(&mut self.holders);
+        self.waits.expire(Timestamp::MAX, &mut self.holders);
         true
     }
 
@@ -187,6 +201,7 @@ impl Actor for Shard {
             self.flush_lazy(now, ctx);
         }
         self.watchers.expire(now, &mut self.holders);
+        self.waits.expire(now, &mut self.holders);
         self.arm_timer(ctx);
         self.stop_when_idle(ctx);
     }

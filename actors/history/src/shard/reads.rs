@@ -130,7 +130,7 @@ impl Shard {
 }
 
 /// Time before the caller's deadline at which a long poll ends, so that its answer still arrives.
-const LONG_POLL_TAIL: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const LONG_POLL_TAIL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Answers a waiting reader if its wait is over, or if it has `expired`; otherwise gives it back.
 pub(super) fn answer_watch(run: &Run, ask: HistoryAsk, expired: bool) -> Option<HistoryAsk> {

@@ -31,7 +31,7 @@ const ROWS_LOW: usize = 500;
 const FIRES_PER_TICK_MAX: usize = 1_000;
 
 /// Wait before timers of a namespace that is not known here are tried again.
-const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
+pub(super) const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
 
 /// Wait before a page is read again after the store failed.
 const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -181,7 +181,8 @@ impl TimerQueue {
         Some((entry, pending.key))
     }
 
-    fn finish(&mut self, entry: Entry) {
+    /// A timer that fired is worked off: its row is not needed any more.
+    pub(super) fn finish(&mut self, entry: Entry) {
         if self.firing.remove(&entry) {
             self.finished += 1;
         }
@@ -229,6 +230,9 @@ impl Shard {
         entry: Entry,
         ctx: &Ctx<Self>,
     ) {
+        if key.archetype != Archetype::WORKFLOW {
+            return self.wake_actor(key, holder, found, entry, ctx);
+        }
         let Some(index) = found.filter(|index| is_expected(&holder.runs[*index], entry)) else {
             // The run is gone, or waits for another instant by now.
             return self.timers.finish(entry);

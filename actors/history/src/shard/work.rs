@@ -9,6 +9,7 @@ use perdure_runtime::Ctx;
 
 use super::{
     Shard,
+    actor::ActAsk,
     holder::{Current, Holder},
 };
 
@@ -16,6 +17,13 @@ use super::{
 pub(super) enum Job {
     /// A request.
     Call(HistoryCall),
+    /// What was asked before and had no answer then.
+    Again {
+        /// The ask.
+        ask: ActAsk,
+        /// When it stops waiting.
+        until: Timestamp,
+    },
     /// A run's time has come.
     Wake {
         /// Which run.
@@ -66,6 +74,7 @@ impl Job {
     pub(super) fn refuse(self, error: ServiceError) {
         match self {
             Self::Call(call) => call.refuse(error),
+            Self::Again { ask, .. } => ask.refuse(error),
             // The row is still in the store and comes again with the next lease.
             Self::Wake { .. } => {}
         }
@@ -76,6 +85,7 @@ impl Job {
         match self {
             Self::Wake { key, .. } => (key.business.clone(), Selector::Run(Arc::clone(&key.run_id))),
             Self::Call(call) => target_of_call(call),
+            Self::Again { ask, .. } => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
         }
     }
 }
@@ -95,6 +105,7 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         named(namespace, business_id, execution.map_or("", |execution| &execution.run_id))
     };
     match call {
+        HistoryCall::Act(ask) => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
         HistoryCall::StartWorkflow(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
         HistoryCall::SignalWithStart(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
         HistoryCall::Signal(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
@@ -175,6 +186,7 @@ impl Shard {
         holder.missing = None;
         match job {
             Job::Call(call) => self.handle_call(key, holder, found.ok_or(selector), call, ctx),
+            Job::Again { ask, until } => self.act(key, holder, found, ask, Some(until), ctx),
             Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
         }
     }

@@ -6,6 +6,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod archetypes;
 mod cache;
 mod commits;
 mod crashes;

@@ -5,10 +5,12 @@ mod namespaces;
 mod node;
 mod requests;
 mod store;
+pub(crate) mod tally;
 mod worker;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use perdure_execution::archetype::Registry;
 use perdure_history::HistorySettings;
 use perdure_kernel::{Clock, Namespace, NamespaceId, ShardId, Timestamp};
 use perdure_persistence::{SharedStore, decorator::Decorated, memory::MemoryStore};
@@ -44,6 +46,7 @@ pub(crate) struct World {
     pub(crate) matching: Matching,
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) clock: Arc<TokioClock>,
+    pub(crate) archetypes: Arc<Registry>,
     pub(crate) settings: HistorySettings,
     pub(crate) shards: u32,
     boots: u64,
@@ -60,6 +63,7 @@ impl World {
             matching: Matching::new(),
             namespaces: Arc::new(Namespaces::new(namespace())),
             clock: Arc::new(TokioClock::new(BEGINNING)),
+            archetypes: Arc::default(),
             settings: HistorySettings::default(),
             shards: 1,
             boots: 0,

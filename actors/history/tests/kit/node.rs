@@ -28,6 +28,10 @@ pub(crate) struct Pending<R> {
 }
 
 impl<R> Pending<R> {
+    pub(super) fn of(answer: impl Future<Output = ServiceResult<R>> + 'static) -> Self {
+        Self { answer: Box::pin(answer), answered: None }
+    }
+
     /// Whether the answer is here.
     pub(crate) fn is_answered(&mut self) -> bool {
         if self.answered.is_none() {
@@ -66,6 +70,7 @@ impl Node {
             store: Arc::clone(&world.store),
             shard_map,
             namespaces: Arc::clone(&world.namespaces) as _,
+            archetypes: Arc::clone(&world.archetypes),
             settings: world.settings.clone(),
             seed,
         };
