@@ -135,6 +135,7 @@ fn take_task(world: &World, state: &WorkflowState) -> WorkflowState {
     let matched = start_task::Match {
         scheduled_event_id: task.scheduled_event_id,
         attempt: task.attempt,
+        stamp: task.stamp,
         request_id: "poll",
         sticky_queue: None,
     };

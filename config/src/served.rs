@@ -138,6 +138,7 @@ served! {
     WORKFLOW_TASK_PROBLEMS: Count, "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute", Namespace, 5, Any, "failing workflow tasks in a row after which they are reported; 0 is never";
     EAGER_WORKFLOW_START: Switch, "system.enableEagerWorkflowStart", Namespace, true, Any, "whether a start may answer with the first workflow task";
     EAGER_ACTIVITIES: Switch, "system.enableActivityEagerExecution", Namespace, true, Any, "whether a workflow task completion may answer with activity tasks";
+    WORKFLOW_PAUSE: Switch, "frontend.WorkflowPauseEnabled", Namespace, false, Any, "whether workflows may be paused";
     RETENTION_MIN: Time, "system.namespaceMinRetentionLocal", Global, secs(3600), Any, "shortest retention a namespace may have";
 
     // Task queues.

@@ -152,6 +152,7 @@ impl Settings {
                 .map_or(standard.workflow_task_problems_to_report, |count| i32::try_from(count).unwrap_or(i32::MAX)),
             eager_workflow_start: switch(served::EAGER_WORKFLOW_START, standard.eager_workflow_start),
             eager_activities: switch(served::EAGER_ACTIVITIES, standard.eager_activities),
+            workflow_pause: switch(served::WORKFLOW_PAUSE, standard.workflow_pause),
             duration_max: standard.duration_max,
         }
     }

@@ -55,7 +55,11 @@ fn info(entry: &Entry) -> NamespaceInfo {
 
 /// SDKs change what they do by these: only what is served may be true.
 fn capabilities(limits: &Limits) -> Capabilities {
-    Capabilities { eager_workflow_start: limits.eager_workflow_start, ..Capabilities::default() }
+    Capabilities {
+        eager_workflow_start: limits.eager_workflow_start,
+        workflow_pause: limits.workflow_pause,
+        ..Capabilities::default()
+    }
 }
 
 fn shown(size: usize) -> i64 {

@@ -93,6 +93,14 @@ calls! {
         RequestCancel(Box<ws::RequestCancelWorkflowExecutionRequest>) -> ws::RequestCancelWorkflowExecutionResponse;
         /// Ends the run.
         Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
+        /// Ends the run, if it is open, and removes it.
+        Delete(Box<ws::DeleteWorkflowExecutionRequest>) -> ws::DeleteWorkflowExecutionResponse;
+        /// Changes the run's options.
+        UpdateOptions(Box<ws::UpdateWorkflowExecutionOptionsRequest>) -> ws::UpdateWorkflowExecutionOptionsResponse;
+        /// Pauses the run.
+        Pause(Box<ws::PauseWorkflowExecutionRequest>) -> ws::PauseWorkflowExecutionResponse;
+        /// Ends the run's pause.
+        Unpause(Box<ws::UnpauseWorkflowExecutionRequest>) -> ws::UnpauseWorkflowExecutionResponse;
         /// Tells about a run.
         DescribeWorkflow(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse;
         /// A page of events, or the wait for one. The token of the request is already checked and decoded.

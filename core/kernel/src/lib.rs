@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod clock;
 pub mod cron;
 pub mod error;
+pub mod field_mask;
 pub mod ids;
 pub mod limits;
 pub mod namespace;

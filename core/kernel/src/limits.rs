@@ -75,6 +75,8 @@ pub struct Limits {
     pub eager_workflow_start: bool,
     /// `system.enableActivityEagerExecution`
     pub eager_activities: bool,
+    /// `frontend.WorkflowPauseEnabled`
+    pub workflow_pause: bool,
     /// Longest duration kept as given; longer ones are cut to it without an error
     pub duration_max: Duration,
 }
@@ -120,6 +122,7 @@ impl Default for Limits {
             workflow_task_problems_to_report: 5,
             eager_workflow_start: true,
             eager_activities: true,
+            workflow_pause: false,
             duration_max: 100 * 365 * DAY,
         }
     }

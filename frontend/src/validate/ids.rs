@@ -1,6 +1,6 @@
 //! Ids and names.
 
-use perdure_kernel::{Limits, ServiceResult};
+use perdure_kernel::{BusinessKey, Limits, NamespaceId, ServiceResult};
 use perdure_proto::api::common::WorkflowExecution;
 
 use super::invalid;
@@ -19,6 +19,27 @@ pub(crate) fn workflow_and_run(workflow_id: &str, run_id: &str) -> ServiceResult
     }
     if !run_id.is_empty() && !is_uuid(run_id) {
         return Err(invalid("Invalid RunId."));
+    }
+    Ok(())
+}
+
+/// The key of a run, as the history service checks it: for RPCs whose ids the frontend passes on unread.
+pub(crate) fn key_of_run(namespace: &NamespaceId, workflow_id: &str, run_id: &str) -> ServiceResult<BusinessKey> {
+    if workflow_id.is_empty() {
+        return Err(invalid("Can't load workflow execution.  WorkflowId not set."));
+    }
+    if !run_id.is_empty() && !is_uuid(run_id) {
+        return Err(invalid("RunId is not valid UUID."));
+    }
+    Ok(BusinessKey::workflow(namespace, workflow_id))
+}
+
+/// The texts that come with a pause and with its end.
+pub(crate) fn pause_texts(reason: &str, request_id: &str, identity: &str, limits: &Limits) -> ServiceResult<()> {
+    for (field, value) in [("reason", reason), ("request id", request_id), ("identity", identity)] {
+        if value.len() > limits.id_length_max {
+            return Err(invalid(format!("{field} is too long.")));
+        }
     }
     Ok(())
 }

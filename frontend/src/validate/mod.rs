@@ -9,6 +9,7 @@ pub(crate) mod polls;
 pub(crate) mod priorities;
 pub(crate) mod start;
 pub(crate) mod task_queues;
+pub(crate) mod time_skipping;
 pub(crate) mod versioning;
 
 use perdure_kernel::ServiceError;

@@ -1,6 +1,6 @@
 //! Requests that start workflows.
 
-use perdure_kernel::{Limits, Namespace, ServiceError, ServiceResult, Timestamp, cron::CronSchedule, retry_policy};
+use perdure_kernel::{Limits, Namespace, ServiceResult, Timestamp, cron::CronSchedule, retry_policy};
 use perdure_proto::{
     Duration,
     api::{
@@ -10,7 +10,7 @@ use perdure_proto::{
     },
 };
 
-use super::{blobs, callbacks, durations, ids, invalid, links, priorities, task_queues};
+use super::{blobs, callbacks, durations, ids, invalid, links, priorities, task_queues, time_skipping};
 
 /// What the checks look at beside the request.
 pub(crate) struct Rules<'a> {
@@ -58,9 +58,7 @@ pub(crate) fn start(request: &mut ws::StartWorkflowExecutionRequest, rules: &Rul
     priorities::check(request.priority.as_ref())?;
     callbacks::check(&request.completion_callbacks)?;
     links::check(&request.links, limits)?;
-    if request.time_skipping_config.is_some() {
-        return Err(time_skipping());
-    }
+    time_skipping::check(request.time_skipping_config.as_ref())?;
     blobs::check(request.input.as_ref(), limits)?;
     blobs::check_memo(request.memo.as_ref(), limits)
 }
@@ -111,9 +109,7 @@ pub(crate) fn signal_with_start(
     perdure_kernel::search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
     priorities::check(request.priority.as_ref())?;
     links::check(&request.links, limits)?;
-    if request.time_skipping_config.is_some() {
-        return Err(time_skipping());
-    }
+    time_skipping::check(request.time_skipping_config.as_ref())?;
     blobs::check(request.input.as_ref(), limits)?;
     blobs::check_memo(request.memo.as_ref(), limits)?;
     blobs::check(request.signal_input.as_ref(), limits)
@@ -188,9 +184,4 @@ fn length(field: &str, value: &str, limits: &Limits) -> ServiceResult<()> {
         return Err(invalid(format!("{field} exceeds maximum allowed length ({length}/{max})")));
     }
     Ok(())
-}
-
-fn time_skipping() -> ServiceError {
-    let text = "The Time-Skipping feature is not enabled for namespace.";
-    ServiceError::new(perdure_kernel::ErrorKind::Unimplemented, text)
 }

@@ -1,11 +1,11 @@
 //! RPCs on existing workflow executions.
 
-use perdure_kernel::{BusinessKey, ServiceResult};
+use perdure_kernel::{BusinessKey, ErrorKind, ServiceError, ServiceResult, field_mask};
 use perdure_proto::api::{common::WorkflowExecution, workflowservice as ws};
 
 use crate::{
     call::{Call, Shared},
-    validate::{blobs, ids, links},
+    validate::{blobs, ids, invalid, links, priorities, time_skipping},
 };
 
 /// What a termination says when its caller says nothing.
@@ -48,6 +48,60 @@ pub(super) async fn terminate_workflow_execution(
     if request.identity.is_empty() {
         request.identity = TERMINATE_IDENTITY_DEFAULT.to_owned();
     }
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn delete_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::DeleteWorkflowExecutionRequest,
+) -> ServiceResult<ws::DeleteWorkflowExecutionResponse> {
+    let key = key_of(&call, request.workflow_execution.as_ref())?;
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn update_workflow_execution_options(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::UpdateWorkflowExecutionOptionsRequest,
+) -> ServiceResult<ws::UpdateWorkflowExecutionOptionsResponse> {
+    let execution = request.workflow_execution.clone().unwrap_or_default();
+    if execution.workflow_id.is_empty() {
+        return Err(invalid("WorkflowId is not set on request."));
+    }
+    let Some(mask) = &request.update_mask else { return Err(invalid("UpdateMask is required")) };
+    let Some(options) = &request.workflow_execution_options else {
+        return Err(invalid("WorkflowExecutionOptions is required"));
+    };
+    field_mask::check_workflow_options(mask).map_err(|why| invalid(format!("error parsing UpdateMask: {why}")))?;
+    priorities::check(options.priority.as_ref())?;
+    time_skipping::check(options.time_skipping_config.as_ref())?;
+    let key = ids::key_of_run(call.namespace_id(), &execution.workflow_id, &execution.run_id)?;
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn pause_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::PauseWorkflowExecutionRequest,
+) -> ServiceResult<ws::PauseWorkflowExecutionResponse> {
+    if !call.limits().workflow_pause {
+        let namespace = &call.caller.namespace.name;
+        let text = format!("workflow pause is not enabled for namespace: {namespace}");
+        return Err(ServiceError::new(ErrorKind::Unimplemented, text));
+    }
+    ids::pause_texts(&request.reason, &request.request_id, &request.identity, call.limits())?;
+    let key = ids::key_of_run(call.namespace_id(), &request.workflow_id, &request.run_id)?;
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn unpause_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::UnpauseWorkflowExecutionRequest,
+) -> ServiceResult<ws::UnpauseWorkflowExecutionResponse> {
+    ids::pause_texts(&request.reason, &request.request_id, &request.identity, call.limits())?;
+    let key = ids::key_of_run(call.namespace_id(), &request.workflow_id, &request.run_id)?;
     shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
 }
 

@@ -42,6 +42,10 @@ service! {
             SignalWorkflowExecution: signal_workflow_execution(ws::SignalWorkflowExecutionRequest) -> ws::SignalWorkflowExecutionResponse = executions::signal_workflow_execution;
             SignalWithStartWorkflowExecution: signal_with_start_workflow_execution(ws::SignalWithStartWorkflowExecutionRequest) -> ws::SignalWithStartWorkflowExecutionResponse = starts::signal_with_start_workflow_execution;
             TerminateWorkflowExecution: terminate_workflow_execution(ws::TerminateWorkflowExecutionRequest) -> ws::TerminateWorkflowExecutionResponse = executions::terminate_workflow_execution;
+            DeleteWorkflowExecution: delete_workflow_execution(ws::DeleteWorkflowExecutionRequest) -> ws::DeleteWorkflowExecutionResponse = executions::delete_workflow_execution;
+            UpdateWorkflowExecutionOptions: update_workflow_execution_options(ws::UpdateWorkflowExecutionOptionsRequest) -> ws::UpdateWorkflowExecutionOptionsResponse = executions::update_workflow_execution_options;
+            PauseWorkflowExecution: pause_workflow_execution(ws::PauseWorkflowExecutionRequest) -> ws::PauseWorkflowExecutionResponse = executions::pause_workflow_execution;
+            UnpauseWorkflowExecution: unpause_workflow_execution(ws::UnpauseWorkflowExecutionRequest) -> ws::UnpauseWorkflowExecutionResponse = executions::unpause_workflow_execution;
             GetSearchAttributes: get_search_attributes(ws::GetSearchAttributesRequest) -> ws::GetSearchAttributesResponse = cluster::get_search_attributes;
             RespondQueryTaskCompleted: respond_query_task_completed(ws::RespondQueryTaskCompletedRequest) -> ws::RespondQueryTaskCompletedResponse = queries::respond_query_task_completed;
             ResetStickyTaskQueue: reset_sticky_task_queue(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse = executions::reset_sticky_task_queue;
@@ -55,7 +59,6 @@ service! {
         unserved {
             ExecuteMultiOperation: execute_multi_operation(ws::ExecuteMultiOperationRequest) -> ws::ExecuteMultiOperationResponse;
             ResetWorkflowExecution: reset_workflow_execution(ws::ResetWorkflowExecutionRequest) -> ws::ResetWorkflowExecutionResponse;
-            DeleteWorkflowExecution: delete_workflow_execution(ws::DeleteWorkflowExecutionRequest) -> ws::DeleteWorkflowExecutionResponse;
             ListOpenWorkflowExecutions: list_open_workflow_executions(ws::ListOpenWorkflowExecutionsRequest) -> ws::ListOpenWorkflowExecutionsResponse;
             ListClosedWorkflowExecutions: list_closed_workflow_executions(ws::ListClosedWorkflowExecutionsRequest) -> ws::ListClosedWorkflowExecutionsResponse;
             ListWorkflowExecutions: list_workflow_executions(ws::ListWorkflowExecutionsRequest) -> ws::ListWorkflowExecutionsResponse;
@@ -104,7 +107,6 @@ service! {
             RespondNexusTaskCompleted: respond_nexus_task_completed(ws::RespondNexusTaskCompletedRequest) -> ws::RespondNexusTaskCompletedResponse;
             RespondNexusTaskFailed: respond_nexus_task_failed(ws::RespondNexusTaskFailedRequest) -> ws::RespondNexusTaskFailedResponse;
             UpdateActivityOptions: update_activity_options(ws::UpdateActivityOptionsRequest) -> ws::UpdateActivityOptionsResponse;
-            UpdateWorkflowExecutionOptions: update_workflow_execution_options(ws::UpdateWorkflowExecutionOptionsRequest) -> ws::UpdateWorkflowExecutionOptionsResponse;
             PauseActivity: pause_activity(ws::PauseActivityRequest) -> ws::PauseActivityResponse;
             UnpauseActivity: unpause_activity(ws::UnpauseActivityRequest) -> ws::UnpauseActivityResponse;
             ResetActivity: reset_activity(ws::ResetActivityRequest) -> ws::ResetActivityResponse;
@@ -120,8 +122,6 @@ service! {
             FetchWorkerConfig: fetch_worker_config(ws::FetchWorkerConfigRequest) -> ws::FetchWorkerConfigResponse;
             UpdateWorkerConfig: update_worker_config(ws::UpdateWorkerConfigRequest) -> ws::UpdateWorkerConfigResponse;
             DescribeWorker: describe_worker(ws::DescribeWorkerRequest) -> ws::DescribeWorkerResponse;
-            PauseWorkflowExecution: pause_workflow_execution(ws::PauseWorkflowExecutionRequest) -> ws::PauseWorkflowExecutionResponse;
-            UnpauseWorkflowExecution: unpause_workflow_execution(ws::UnpauseWorkflowExecutionRequest) -> ws::UnpauseWorkflowExecutionResponse;
             StartActivityExecution: start_activity_execution(ws::StartActivityExecutionRequest) -> ws::StartActivityExecutionResponse;
             StartNexusOperationExecution: start_nexus_operation_execution(ws::StartNexusOperationExecutionRequest) -> ws::StartNexusOperationExecutionResponse;
             DescribeActivityExecution: describe_activity_execution(ws::DescribeActivityExecutionRequest) -> ws::DescribeActivityExecutionResponse;

@@ -82,6 +82,34 @@ impl Shard {
                 |()| ws::TerminateWorkflowExecutionResponse::default(),
                 ctx,
             ),
+            HistoryCall::Delete(ask) => self.change(
+                target,
+                ask,
+                |state, _, env| Ok(calls::delete::decide(state, env)),
+                |()| ws::DeleteWorkflowExecutionResponse::default(),
+                ctx,
+            ),
+            HistoryCall::UpdateOptions(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::update_options::decide(state, *request, env),
+                |answer| answer,
+                ctx,
+            ),
+            HistoryCall::Pause(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::pause::decide(state, *request, env),
+                |()| ws::PauseWorkflowExecutionResponse::default(),
+                ctx,
+            ),
+            HistoryCall::Unpause(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::pause::undo(state, *request, env),
+                |()| ws::UnpauseWorkflowExecutionResponse::default(),
+                ctx,
+            ),
             HistoryCall::ResetSticky(ask) => self.change(
                 target,
                 ask,
@@ -280,6 +308,7 @@ impl Shard {
         let matched = Match {
             scheduled_event_id: request.task.scheduled_event_id,
             attempt: request.task.attempt,
+            stamp: request.task.stamp,
             request_id: &request.request_id,
             sticky_queue,
         };

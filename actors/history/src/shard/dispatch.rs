@@ -175,6 +175,7 @@ fn add_task(task: &records::ImmediateTask, now: Timestamp) -> Option<AddTask> {
             task: records::QueuedTask {
                 scheduled_event_id: task.scheduled_event_id,
                 attempt: task.attempt,
+                stamp: task.stamp,
                 expires_at: expires(task.schedule_to_start),
                 priority: task.priority.clone(),
                 ..queued

@@ -111,6 +111,10 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         HistoryCall::Signal(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::RequestCancel(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::Terminate(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::Delete(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::UpdateOptions(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::Pause(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, &ask.request.run_id),
+        HistoryCall::Unpause(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, &ask.request.run_id),
         HistoryCall::DescribeWorkflow(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
         HistoryCall::ReadHistory(ask) => {
             let (key, asked) = execution(&ask.caller.namespace.id, ask.request.request.execution.as_ref());

@@ -28,6 +28,7 @@ use super::{
     change::NewTask,
     deadline::ActivityTimeout,
     draft::{Draft, EventExtras},
+    options::merge_priority,
     task::{as_nanos, nanos},
 };
 
@@ -50,7 +51,8 @@ impl Draft<'_, '_> {
     /// Starts a fresh activity for the worker that asked for it with its workflow task's outcome. Returns
     /// whether there still is something to start.
     pub(crate) fn start_eagerly(&mut self, id: i64, worker: &RespondWorkflowTaskCompletedRequest) -> bool {
-        let Some(attempt) = self.state.attempt(id).filter(|_| self.state.is_open()) else { return false };
+        let open = self.state.is_open() && !self.state.is_paused();
+        let Some(attempt) = self.state.attempt(id).filter(|_| open) else { return false };
         let mut attempt = (**attempt).clone();
         attempt.started_time = self.now().as_nanos();
         attempt.request_id = EAGER_REQUEST_ID.to_owned();
@@ -59,19 +61,38 @@ impl Draft<'_, '_> {
         true
     }
 
-    /// Hands the present attempt to matching.
+    /// Hands the present attempt to matching, unless the run is paused: the end of the pause does it then.
     pub(crate) fn dispatch_activity(&mut self, id: i64) {
+        if self.state.is_paused() {
+            return;
+        }
         let (Some(activity), Some(attempt)) = (self.state.activities.get(&id), self.state.attempt(id)) else { return };
         let Some(options) = &activity.attributes else { return };
-        let own = options.priority.as_ref();
+        let priority = merge_priority(self.state.priority(), options.priority.as_ref());
         self.tasks.push(NewTask::Activity(records::DispatchActivityTask {
             scheduled_event_id: id,
             stamp: attempt.stamp,
             attempt: attempt.attempt,
             task_queue: options.task_queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
             schedule_to_start: as_nanos(span(options.schedule_to_start_timeout.as_ref())),
-            priority: own.or(self.state.start.priority.as_ref()).cloned(),
+            priority,
         }));
+    }
+
+    /// Voids what matching has of the present attempt, if a worker could still take it. Says whether one could.
+    pub(crate) fn void_dispatch(&mut self, id: i64) -> bool {
+        let attempt = self.state.attempt(id).filter(|attempt| attempt.started_time == 0 && !attempt.waits_for_retry);
+        let Some(mut attempt) = attempt.map(|attempt| (**attempt).clone()) else { return false };
+        attempt.stamp += 1;
+        self.set_attempt(id, attempt);
+        true
+    }
+
+    /// Hands the present attempt to matching once more, if no worker has it yet; the one sent before is void.
+    pub(crate) fn resend_activity(&mut self, id: i64) {
+        if !self.state.is_paused() && self.void_dispatch(id) {
+            self.dispatch_activity(id);
+        }
     }
 
     /// A retry's backoff is over.

@@ -44,8 +44,8 @@ impl WorkflowState {
             Change::Event(event) => self.apply_event(event),
             Change::Attempt { scheduled_event_id, attempt } => self.apply_attempt(*scheduled_event_id, attempt),
             Change::Buffer(event) => {
-                if let Some(attributes) = event.event.as_ref().and_then(|event| event.attributes.as_ref()) {
-                    self.apply_end(attributes);
+                if let Some(event) = &event.event {
+                    self.apply_at_once(event);
                 }
                 self.volatile.buffered.push(Arc::clone(event));
             }
@@ -116,14 +116,22 @@ impl WorkflowState {
                     self.memo = Arc::new(Memo { fields: merged });
                 }
             }
-            // Ends of pending things, and events that change nothing but the history.
-            _ => self.apply_end(attributes),
+            // What takes effect when it comes, and events that change nothing but the history.
+            _ => self.apply_at_once(event),
         }
     }
 
-    /// Removes the pending thing that an event ends. Doing it twice is the same as once.
-    fn apply_end(&mut self, attributes: &Attributes) {
+    /// The part of an event's effect that does not wait in the buffer: the pending thing that it ends is over,
+    /// options and pauses hold. Doing it twice is the same as once.
+    fn apply_at_once(&mut self, event: &HistoryEvent) {
+        let Some(attributes) = &event.attributes else { return };
         match attributes {
+            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => self.options_updated(updated),
+            Attributes::WorkflowExecutionPausedEventAttributes(paused) => {
+                let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();
+                self.paused(paused, at);
+            }
+            Attributes::WorkflowExecutionUnpausedEventAttributes(_) => self.unpaused(),
             Attributes::ActivityTaskCompletedEventAttributes(done) => self.activity_closed(done.scheduled_event_id),
             Attributes::ActivityTaskFailedEventAttributes(done) => self.activity_closed(done.scheduled_event_id),
             Attributes::ActivityTaskTimedOutEventAttributes(done) => self.activity_closed(done.scheduled_event_id),

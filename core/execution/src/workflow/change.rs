@@ -19,8 +19,8 @@ pub enum Change {
         /// Its attempt.
         attempt: Arc<records::ActivityAttempt>,
     },
-    /// An event joins the buffer. What it ends (an activity, a timer) is over at once; the rest of its effect
-    /// comes when it joins the history.
+    /// An event joins the buffer. What it ends (an activity, a timer) is over at once, and options and pauses
+    /// hold at once; the rest of its effect comes when it joins the history.
     Buffer(Arc<records::BufferedEvent>),
     /// The buffer is emptied: its events, named by their numbers, follow as [`Change::Event`], or the run is closed.
     ClearBuffer(Vec<i64>),

@@ -7,12 +7,12 @@ use perdure_kernel::{
 use perdure_proto::{
     api::{
         activity::ActivityOptions,
-        common::WorkflowExecution,
+        common::{SearchAttributes, WorkflowExecution},
         enums::{EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
         taskqueue::TaskQueue,
         workflow::{
             PendingActivityInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig,
-            WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+            WorkflowExecutionExtendedInfo, WorkflowExecutionInfo, WorkflowExecutionVersioningInfo,
         },
         workflowservice::DescribeWorkflowExecutionResponse,
     },
@@ -21,6 +21,8 @@ use perdure_proto::{
 
 use super::{
     activity::{current_retry_interval, next_attempt_at},
+    options::with_deprecated_fields,
+    pause::PAUSE_ATTRIBUTE,
     state::WorkflowState,
 };
 
@@ -68,7 +70,7 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
         parent_execution: state.start.parent_workflow_execution.clone(),
         execution_time: at(record.execution_time),
         memo: Some((*state.memo).clone()),
-        search_attributes: Some((*state.search_attributes).clone()),
+        search_attributes: Some(search_attributes(state)),
         auto_reset_points: (!record.auto_reset_points.is_empty())
             .then(|| ResetPoints { points: record.auto_reset_points.clone() }),
         task_queue: state.task_queue().to_owned(),
@@ -78,9 +80,27 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
         execution_duration: if closed { span_to_proto_opt(duration) } else { None },
         root_execution: Some(state.start.root_workflow_execution.clone().unwrap_or_else(execution)),
         first_run_id: state.first_run_id().to_owned(),
-        priority: state.start.priority.clone(),
+        priority: state.priority().cloned(),
+        versioning_info: versioning_info(state),
         ..Default::default()
     }
+}
+
+fn search_attributes(state: &WorkflowState) -> SearchAttributes {
+    let mut attributes = (*state.search_attributes).clone();
+    if let Some(paused) = state.pause_attribute() {
+        attributes.indexed_fields.insert(PAUSE_ATTRIBUTE.to_owned(), paused);
+    }
+    attributes
+}
+
+/// What overrides the version of the run's worker; there is nothing else about versions to tell.
+fn versioning_info(state: &WorkflowState) -> Option<WorkflowExecutionVersioningInfo> {
+    let given = state.versioning_override();
+    (given.is_some() || state.record.options.is_some()).then(|| WorkflowExecutionVersioningInfo {
+        versioning_override: given.map(with_deprecated_fields),
+        ..Default::default()
+    })
 }
 
 fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
@@ -92,6 +112,7 @@ fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
         run_expiration_time: at(state.record.run_expires_at),
         cancel_requested: state.record.cancel_requested || state.volatile.run.cancel_buffered,
         original_start_time: at(state.record.start_time),
+        pause_info: state.pause_info(),
         request_id_infos: [(create, RequestIdInfo { event_type: started, event_id: 1, buffered: false })].into(),
         ..Default::default()
     }

@@ -141,8 +141,19 @@ impl<'a, 'e> Draft<'a, 'e> {
             links: extras.links,
             user_metadata: extras.user_metadata,
             event_group_markers: extras.group_markers,
+            worker_may_ignore: may_be_ignored(&attributes),
             attributes: Some(attributes),
             ..Default::default()
         }
     }
+}
+
+/// Whether SDKs that do not know the event may go on without it.
+fn may_be_ignored(attributes: &Attributes) -> bool {
+    matches!(
+        attributes,
+        Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)
+            | Attributes::WorkflowExecutionPausedEventAttributes(_)
+            | Attributes::WorkflowExecutionUnpausedEventAttributes(_)
+    )
 }

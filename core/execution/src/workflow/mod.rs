@@ -13,6 +13,8 @@ mod draft;
 mod event_kind;
 pub mod id_policy;
 pub mod limits;
+mod options;
+pub mod pause;
 pub mod query;
 mod reset_points;
 pub mod start;

@@ -228,7 +228,7 @@ impl Draft<'_, '_> {
             parent_initiated_event_version: previous.parent_initiated_event_version,
             root_workflow_execution: previous.root_workflow_execution.clone(),
             workflow_id: previous.workflow_id.clone(),
-            priority: previous.priority.clone(),
+            priority: self.state.priority().cloned(),
             // A cron chain's callbacks are called when its first run closes.
             completion_callbacks: match next.initiator {
                 ContinueAsNewInitiator::CronSchedule => Vec::new(),

@@ -113,7 +113,7 @@ impl WorkflowState {
 }
 
 impl Draft<'_, '_> {
-    /// Schedules a workflow task unless one is pending.
+    /// Schedules a workflow task unless one is pending, or the run is paused.
     pub(crate) fn schedule_task(&mut self, delivery: Delivery) {
         let now = self.now();
         self.schedule_task_since(delivery, now);
@@ -127,6 +127,10 @@ impl Draft<'_, '_> {
         // Waiting events come first: with them, the task is a fresh one and no retry of a failed one.
         if self.flush_buffer() {
             self.state.volatile.run.next_task_attempt = 1;
+        }
+        if self.state.is_paused() {
+            // The end of the pause brings one.
+            return;
         }
         let attempt = self.state.volatile.run.next_task_attempt.max(1);
         let default = span(self.state.start.workflow_task_timeout.as_ref());
@@ -245,6 +249,14 @@ impl Draft<'_, '_> {
         self.state.volatile.run.next_task_attempt = 1;
     }
 
+    /// Hands the workflow task to matching once more, if no worker has it yet; the one sent before is void.
+    pub(crate) fn resend_task(&mut self) {
+        let Some(task) = self.state.volatile.run.task.as_mut().filter(|task| task.started_time == 0) else { return };
+        task.stamp += 1;
+        let task = task.clone();
+        self.tasks.push(NewTask::Workflow(dispatch(&self.state, &task)));
+    }
+
     /// Forgets the sticky queue.
     pub(crate) fn clear_sticky(&mut self) {
         self.state.volatile.run.sticky_queue.clear();
@@ -275,7 +287,8 @@ pub(crate) fn dispatch(state: &WorkflowState, task: &records::WorkflowTask) -> r
         sticky: task.sticky,
         normal_task_queue: state.task_queue().to_owned(),
         schedule_to_start: if task.schedule_to_start_at == 0 { 0 } else { to_start },
-        priority: state.start.priority.clone(),
+        priority: state.priority().cloned(),
+        stamp: task.stamp,
     }
 }
 

@@ -34,6 +34,10 @@ enum Step {
     Outcome { pick: u8, outcome: Box<Outcome>, start: bool, by_id: bool, stale: bool },
     Heartbeat { pick: u8, by_id: bool },
     ResetSticky,
+    Pause,
+    Unpause,
+    Options { priority: Option<i32>, overrides: bool },
+    Delete,
     Read,
     Pass(Duration),
     Oversleep(Duration),
@@ -226,10 +230,15 @@ fn any_step() -> impl Strategy<Value = Step> {
             }),
         2 => (any::<u8>(), rarely()).prop_map(|(pick, by_id)| Step::Heartbeat { pick, by_id }),
         1 => Just(Step::ResetSticky),
+        1 => Just(Step::Pause),
+        2 => Just(Step::Unpause),
+        1 => (prop::option::of(0..3i32), any::<bool>())
+            .prop_map(|(priority, overrides)| Step::Options { priority, overrides }),
         1 => Just(Step::Read),
         4 => any_time().prop_map(Step::Pass),
         2 => any_time().prop_map(Step::Oversleep),
         1 => prop::bool::weighted(0.1).prop_map(|really| if really { Step::Terminate } else { Step::Read }),
+        1 => prop::bool::weighted(0.1).prop_map(|really| if really { Step::Delete } else { Step::Read }),
     ]
 }
 
@@ -329,6 +338,10 @@ fn happen(kit: &mut Kit, step: &Step) {
             let _ = kit.heartbeat(&token, payloads("beat"));
         }
         Step::ResetSticky => drop(kit.reset_sticky()),
+        Step::Pause => drop(kit.pause("pause")),
+        Step::Unpause => drop(kit.unpause()),
+        Step::Options { priority, overrides } => drop(kit.update_options(&options(*priority, Some(*overrides)))),
+        Step::Delete => kit.delete(),
         Step::Read => {
             describe(&kit.state);
             let _ = path(&kit.state, QueryRejectCondition::NotCompletedCleanly, Some(kit.now));

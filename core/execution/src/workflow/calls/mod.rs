@@ -6,7 +6,9 @@
 pub mod activity_outcome;
 pub mod attach;
 pub mod cancel;
+pub mod delete;
 pub mod heartbeat;
+pub mod pause;
 pub mod reset_sticky;
 pub mod signal;
 pub mod start_activity;
@@ -14,6 +16,7 @@ pub mod start_task;
 pub mod task_completed;
 pub mod task_failed;
 pub mod terminate;
+pub mod update_options;
 
 use perdure_kernel::ServiceError;
 

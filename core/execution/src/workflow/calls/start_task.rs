@@ -15,6 +15,8 @@ pub struct Match<'a> {
     pub scheduled_event_id: i64,
     /// The task's attempt.
     pub attempt: i32,
+    /// The task's stamp: older ones are void.
+    pub stamp: i32,
     /// Fresh for every match; the same id again gets the same answer.
     pub request_id: &'a str,
     /// Name of the sticky queue the worker polled; `None` for the normal one.
@@ -36,6 +38,9 @@ pub fn decide(
     let Some(task) = state.task() else { return stale("the workflow task has ended") };
     if task.scheduled_event_id != matched.scheduled_event_id || task.attempt != matched.attempt {
         return stale("the workflow task has ended");
+    }
+    if task.stamp != matched.stamp {
+        return stale("the workflow task was sent again");
     }
     if task.started_time != 0 {
         // The answer to an earlier delivery of the same match was lost on the way.

@@ -1,6 +1,6 @@
 //! A worker has made its decisions.
 
-use perdure_kernel::{ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{ErrorKind, ServiceError, ServiceResult, Timestamp};
 use perdure_proto::{
     api::{
         enums::WorkflowTaskFailedCause,
@@ -61,6 +61,10 @@ pub fn decide(
     let Some(task) = state.started_task().cloned() else {
         return Err(ServiceError::not_found("Workflow task not found."));
     };
+    if state.is_paused() && request.force_create_new_workflow_task {
+        let text = "Workflow is paused and force create new workflow task is not allowed.";
+        return Err(ServiceError::new(ErrorKind::FailedPrecondition, text));
+    }
     let heartbeat =
         request.force_create_new_workflow_task && request.commands.is_empty() && request.messages.is_empty();
     let chain_since = Timestamp::from_nanos(task.original_scheduled_time);
@@ -88,7 +92,7 @@ pub fn decide(
         let since = if heartbeat { chain_since } else { draft.now() };
         let delivery = if request.return_new_workflow_task { Delivery::Inline } else { Delivery::Dispatch };
         draft.schedule_task_since(delivery, since);
-        if delivery == Delivery::Inline {
+        if delivery == Delivery::Inline && draft.state.task().is_some() {
             draft.start_task(TaskStart {
                 identity: request.identity,
                 request_id: INLINE_REQUEST_ID.to_owned(),

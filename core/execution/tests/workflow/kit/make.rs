@@ -5,7 +5,7 @@ use std::time::Duration;
 use perdure_execution::workflow::Signal;
 use perdure_kernel::time::span_to_proto;
 use perdure_proto::{
-    Duration as ProtoDuration,
+    Duration as ProtoDuration, FieldMask,
     api::{
         command::{
             CancelTimerCommandAttributes, CancelWorkflowExecutionCommandAttributes, Command,
@@ -14,12 +14,13 @@ use perdure_proto::{
             RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes,
             StartTimerCommandAttributes, command::Attributes,
         },
-        common::{ActivityType, Payload, Payloads, RetryPolicy, WorkflowType},
+        common::{ActivityType, Payload, Payloads, Priority, RetryPolicy, WorkflowType},
         enums::CommandType,
         failure::{ApplicationFailureInfo, Failure, failure::FailureInfo},
         history::WorkflowExecutionSignaledEventAttributes,
         taskqueue::{StickyExecutionAttributes, TaskQueue},
-        workflowservice::StartWorkflowExecutionRequest,
+        workflow::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
+        workflowservice::{StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest},
     },
 };
 
@@ -162,4 +163,20 @@ pub(crate) fn continue_with(adjust: impl Fn(&mut ContinueAsNewWorkflowExecutionC
 pub(crate) fn marker(name: &str) -> Command {
     let attributes = RecordMarkerCommandAttributes { marker_name: name.to_owned(), ..Default::default() };
     command(CommandType::RecordMarker, Attributes::RecordMarkerCommandAttributes(attributes))
+}
+
+/// A change of priority and of the versioning override.
+pub(crate) fn options(priority: Option<i32>, auto_upgrade: Option<bool>) -> UpdateWorkflowExecutionOptionsRequest {
+    let given = auto_upgrade
+        .filter(|on| *on)
+        .map(|_| VersioningOverride { r#override: Some(Override::AutoUpgrade(true)), ..Default::default() });
+    UpdateWorkflowExecutionOptionsRequest {
+        workflow_execution_options: Some(WorkflowExecutionOptions {
+            priority: priority.map(|priority_key| Priority { priority_key, ..Default::default() }),
+            versioning_override: given,
+            ..Default::default()
+        }),
+        update_mask: Some(FieldMask { paths: vec!["priority".to_owned(), "versioning_override".to_owned()] }),
+        ..Default::default()
+    }
 }

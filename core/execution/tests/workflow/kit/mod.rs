@@ -11,7 +11,7 @@ use perdure_execution::{
     Env,
     workflow::{
         Decision, NewRun, NewTask, Signal, Transition, WorkflowState,
-        calls::{cancel, reset_sticky, signal, terminate},
+        calls::{cancel, delete, pause, reset_sticky, signal, terminate, update_options},
         timers::{self, Woken},
     },
 };
@@ -20,7 +20,9 @@ use perdure_proto::api::{
     enums::EventType,
     history::{HistoryEvent, history_event::Attributes},
     workflowservice::{
-        RequestCancelWorkflowExecutionRequest, StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest,
+        PauseWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, StartWorkflowExecutionRequest,
+        TerminateWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest,
+        UpdateWorkflowExecutionOptionsResponse,
     },
 };
 
@@ -237,6 +239,32 @@ impl Kit {
             ..Default::default()
         };
         self.decide(|state, env| terminate::decide(state, request.clone(), env))
+    }
+
+    pub(crate) fn pause(&mut self, request_id: &str) -> ServiceResult<()> {
+        let request = PauseWorkflowExecutionRequest {
+            identity: "operator".to_owned(),
+            reason: "because".to_owned(),
+            request_id: request_id.to_owned(),
+            ..Default::default()
+        };
+        self.decide(|state, env| pause::decide(state, request.clone(), env))
+    }
+
+    pub(crate) fn unpause(&mut self) -> ServiceResult<()> {
+        let request = UnpauseWorkflowExecutionRequest { identity: "operator".to_owned(), ..Default::default() };
+        self.decide(|state, env| pause::undo(state, request.clone(), env))
+    }
+
+    pub(crate) fn delete(&mut self) {
+        self.decide(|state, env| Ok(delete::decide(state, env))).unwrap();
+    }
+
+    pub(crate) fn update_options(
+        &mut self,
+        request: &UpdateWorkflowExecutionOptionsRequest,
+    ) -> ServiceResult<UpdateWorkflowExecutionOptionsResponse> {
+        self.decide(|state, env| update_options::decide(state, request.clone(), env))
     }
 
     pub(crate) fn reset_sticky(&mut self) -> ServiceResult<()> {

@@ -57,6 +57,7 @@ impl Kit {
         let matched = Match {
             scheduled_event_id: scheduled,
             attempt,
+            stamp: self.state.task().map_or(0, |task| task.stamp),
             request_id: worker.request_id,
             sticky_queue: worker.sticky_queue,
         };
