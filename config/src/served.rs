@@ -148,6 +148,14 @@ served! {
     SYNC_MATCH_WAIT: Time, "matching.syncMatchWaitDuration", TaskQueue, millis(200), Any, "how long a task waits for a poller before it is written down";
     TASK_QUEUE_IDLE: Time, "matching.maxTaskQueueIdleTime", TaskQueue, secs(5 * 60), Positive, "how long an unused task queue stays in memory";
 
+    // Workers.
+    WORKER_HEARTBEATS: Switch, "frontend.WorkerHeartbeatsEnabled", Namespace, true, Any, "whether workers may tell about themselves";
+    CANCEL_POLLS_ON_SHUTDOWN: Switch, "frontend.enableCancelWorkerPollsOnShutdown", Namespace, false, Any, "whether a worker's polls end when it says that it shuts down";
+    WORKER_TTL: Time, "matching.workerRegistryEntryTTL", Global, secs(5 * 60), Positive, "silence after which a worker is forgotten";
+    WORKERS_MAX: Count, "matching.workerRegistryMaxEntries", Global, 1_000_000, Positive, "workers that are remembered";
+    WORKER_EVICT_AGE: Time, "matching.workerRegistryMinEvictAge", Global, secs(60), Any, "workers heard of within this time are remembered whatever their number";
+    WORKER_EVICT_INTERVAL: Time, "matching.workerRegistryEvictionInterval", Global, secs(60), Positive, "how often workers to forget are looked for";
+
     // Requests and connections.
     HOST_RPS: Count, "frontend.rps", Global, 2400, Positive, "requests a second that a frontend serves";
     NAMESPACE_RPS: Count, "frontend.namespaceRPS", Namespace, 2400, Positive, "requests a second that a frontend serves for a namespace";

@@ -67,6 +67,19 @@ pub struct TaskQueueSettings {
     pub idle_max: Duration,
 }
 
+/// How many workers the registry knows, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerRegistrySettings {
+    /// Silence after which a worker is forgotten.
+    pub ttl: Duration,
+    /// Workers of all namespaces together.
+    pub entries_max: usize,
+    /// Workers heard of within this time are kept whatever their number.
+    pub evict_age_min: Duration,
+    /// How often those to forget are looked for.
+    pub evict_interval: Duration,
+}
+
 impl Settings {
     pub(crate) fn new(entries: Vec<Vec<Entry>>) -> Self {
         Self { version: 0, entries }
@@ -151,6 +164,8 @@ impl Settings {
                 .get(served::WORKFLOW_TASK_PROBLEMS, at)
                 .map_or(standard.workflow_task_problems_to_report, |count| i32::try_from(count).unwrap_or(i32::MAX)),
             eager_workflow_start: switch(served::EAGER_WORKFLOW_START, standard.eager_workflow_start),
+            worker_heartbeats: switch(served::WORKER_HEARTBEATS, standard.worker_heartbeats),
+            cancel_polls_on_shutdown: switch(served::CANCEL_POLLS_ON_SHUTDOWN, standard.cancel_polls_on_shutdown),
             eager_activities: switch(served::EAGER_ACTIVITIES, standard.eager_activities),
             workflow_pause: switch(served::WORKFLOW_PAUSE, standard.workflow_pause),
             duration_max: standard.duration_max,
@@ -187,6 +202,16 @@ impl Settings {
             connection_age_grace: self.value(served::CONNECTION_AGE_GRACE, At::Server),
             ping_interval: self.value(served::KEEP_ALIVE_TIME, At::Server),
             ping_timeout: self.value(served::KEEP_ALIVE_TIMEOUT, At::Server),
+        }
+    }
+
+    /// How many workers the registry knows, and for how long.
+    pub fn worker_registry(&self) -> WorkerRegistrySettings {
+        WorkerRegistrySettings {
+            ttl: self.value(served::WORKER_TTL, At::Server),
+            entries_max: self.value(served::WORKERS_MAX, At::Server),
+            evict_age_min: self.value(served::WORKER_EVICT_AGE, At::Server),
+            evict_interval: self.value(served::WORKER_EVICT_INTERVAL, At::Server),
         }
     }
 

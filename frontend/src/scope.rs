@@ -132,6 +132,13 @@ scoped! { |request| Scope::Named(&request.namespace) =>
     ws::ResetStickyTaskQueueRequest,
     ws::ShutdownWorkerRequest,
     ws::DescribeTaskQueueRequest,
+    ws::RecordWorkerHeartbeatRequest,
+    ws::ListWorkersRequest,
+    ws::CountWorkersRequest,
+    ws::DescribeWorkerRequest,
+    ws::FetchWorkerConfigRequest,
+    ws::UpdateWorkerConfigRequest,
+    ws::ListTaskQueuePartitionsRequest,
 }
 
 scoped_by_token! { tokens::WorkflowTask:

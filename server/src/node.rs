@@ -21,6 +21,7 @@ use perdure_persistence::SharedStore;
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
 use perdure_rpc::{HistoryClient, NamespaceService, QueueName, TaskType};
 use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
+use perdure_task_queue::workers::RegistrySettings;
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -248,6 +249,16 @@ impl perdure_matching::SettingsSource for MatchingSettings {
 
     fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
         partitions(&self.0.settings().task_queue(namespace, &queue.name, queue_type(queue)))
+    }
+
+    fn workers(&self) -> RegistrySettings {
+        let found = self.0.settings().worker_registry();
+        RegistrySettings {
+            ttl: found.ttl,
+            entries_max: found.entries_max,
+            evict_age_min: found.evict_age_min,
+            evict_interval: found.evict_interval,
+        }
     }
 }
 

@@ -21,4 +21,5 @@ mod signals;
 mod starts;
 mod sticky;
 mod task_queues;
+mod workers;
 mod workflow_tasks;

@@ -4,14 +4,14 @@ use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
     activities, activities_by_id, cluster, describes, ends, histories, namespaces, queries, signals, starts, sticky,
-    task_queues, workflow_tasks,
+    task_queues, workers, workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 33] = [
+const WORKFLOW: [(&str, Test); 40] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -43,6 +43,13 @@ const WORKFLOW: [(&str, Test); 33] = [
     ("QueryWorkflow", queries::a_quiet_workflow_is_asked_directly),
     ("DescribeWorkflowExecution", describes::a_run_is_described_through_its_life),
     ("DescribeTaskQueue", task_queues::pollers_are_shown),
+    ("RecordWorkerHeartbeat", workers::workers_are_known_until_they_shut_down),
+    ("ListWorkers", workers::workers_are_known_until_they_shut_down),
+    ("CountWorkers", workers::workers_are_known_until_they_shut_down),
+    ("DescribeWorker", workers::workers_are_known_until_they_shut_down),
+    ("FetchWorkerConfig", workers::workers_are_not_configured_from_here),
+    ("UpdateWorkerConfig", workers::workers_are_not_configured_from_here),
+    ("ListTaskQueuePartitions", task_queues::partitions_are_listed),
     ("GetClusterInfo", cluster::the_cluster_tells_about_itself),
     ("GetSystemInfo", cluster::the_system_says_what_it_can_do),
 ];

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, TaskQueueType},
+    taskqueue::TaskQueue,
     workflowservice as ws,
 };
 use tokio::task::JoinSet;
+use tonic::Code;
 
 use crate::kit::*;
 
@@ -118,5 +120,29 @@ async fn a_crowd_of_pollers_comes_and_half_of_it_goes() {
     }
     assert_eq!(served.len(), CROWD / 2);
     drop(connections);
+    server.stop().await;
+}
+
+#[tokio::test]
+pub(crate) async fn partitions_are_listed() {
+    let server = Server::start().await;
+    let list = async |queue| {
+        let request = ws::ListTaskQueuePartitionsRequest { namespace: NAMESPACE.to_owned(), task_queue: queue };
+        server.rpc().list_task_queue_partitions(request).await.map(tonic::Response::into_inner)
+    };
+    let listed = list(normal("q")).await.unwrap();
+    for partitions in [listed.activity_task_queue_partitions, listed.workflow_task_queue_partitions] {
+        let keys: Vec<&str> = partitions.iter().map(|partition| &*partition.key).collect();
+        assert_eq!(keys, ["q", "/_sys/q/1", "/_sys/q/2", "/_sys/q/3"]);
+        assert!(partitions.iter().all(|partition| !partition.owner_host_name.is_empty()));
+    }
+    let named = |name: &str| Some(TaskQueue { name: name.to_owned(), ..TaskQueue::default() });
+    for (queue, text) in [
+        (None, "taskQueue is not set"),
+        (named(""), "missing task queue name"),
+        (named("/_sys/x/1"), "task queue name cannot start with reserved prefix /_sys/"),
+    ] {
+        refused(list(queue).await, Code::InvalidArgument, "", text);
+    }
     server.stop().await;
 }

@@ -5,14 +5,15 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use perdure_kernel::{Random, random::SplitMix, shard_map::Fnv};
+use perdure_kernel::{NamespaceId, Random, random::SplitMix, shard_map::Fnv};
 use perdure_persistence::TaskQueueStore;
-use perdure_rpc::{HistoryClient, MatchingCall, MatchingClient, MatchingDirectory, QueueName};
-use perdure_runtime::{ActorSystem, Placement, Recipient, Registry, Supervision};
+use perdure_rpc::{HistoryClient, MatchingCall, MatchingClient, MatchingDirectory, QueueName, WorkersCall};
+use perdure_runtime::{ActorRef, ActorSystem, Placement, Recipient, Registry, Supervision};
 
 use crate::{
     queue::{Msg, TaskQueue},
     settings::SettingsSource,
+    workers::Workers,
 };
 
 /// Locks over which the queues are spread.
@@ -62,13 +63,18 @@ struct Inner {
     shared: Arc<Shared>,
     segments: Vec<Mutex<Registry<QueueName, Msg>>>,
     calls: AtomicU64,
+    workers: ActorRef<WorkersCall>,
 }
 
 impl Matching {
     /// Matching without any queue in memory yet.
     pub fn new(parts: MatchingParts) -> Self {
         let per_segment = parts.queues_max.div_ceil(SEGMENTS).max(1);
+        let settings = Arc::clone(&parts.settings);
+        let supervision = Supervision::new("workers", parts.stage);
+        let workers = parts.system.spawn(Placement::Hash(0), supervision, move || Workers::new(Arc::clone(&settings)));
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| Inner {
+            workers,
             system: parts.system,
             stage: parts.stage,
             shared: Arc::new(Shared {
@@ -108,6 +114,14 @@ impl MatchingDirectory for Matching {
     fn partition_for(&self, queue: &QueueName, call: &MatchingCall) -> u32 {
         self.0.partition_for(queue, call)
     }
+
+    fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
+        self.0.shared.settings.partitions(namespace, queue)
+    }
+
+    fn workers(&self, _namespace_id: &NamespaceId) -> Option<Recipient<WorkersCall>> {
+        Some(self.0.workers.recipient())
+    }
 }
 
 impl Inner {
@@ -141,6 +155,7 @@ impl Inner {
             | MatchingCall::Query(_)
             | MatchingCall::AnswerQuery(_)
             | MatchingCall::WorkerGone(_)
+            | MatchingCall::CancelPolls(_)
             | MatchingCall::Describe(_) => write,
         };
         if count <= 1 {
@@ -161,6 +176,10 @@ impl MatchingDirectory for Directory {
 
     fn partition_for(&self, queue: &QueueName, call: &MatchingCall) -> u32 {
         self.0.upgrade().map_or(0, |inner| inner.partition_for(queue, call))
+    }
+
+    fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
+        self.0.upgrade().map_or((1, 1), |inner| inner.shared.settings.partitions(namespace, queue))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use perdure_rpc::QueueName;
-use perdure_task_queue::Settings;
+use perdure_task_queue::{Settings, workers::RegistrySettings};
 
 /// Settings in force for one queue, as plain values.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,11 @@ pub trait SettingsSource: Send + Sync + 'static {
     fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
         let settings = self.queue(namespace, queue);
         (settings.read_partitions, settings.write_partitions)
+    }
+
+    /// Bounds of the worker registry.
+    fn workers(&self) -> RegistrySettings {
+        RegistrySettings::default()
     }
 }
 

@@ -58,6 +58,8 @@ fn capabilities(limits: &Limits) -> Capabilities {
     Capabilities {
         eager_workflow_start: limits.eager_workflow_start,
         workflow_pause: limits.workflow_pause,
+        worker_heartbeats: limits.worker_heartbeats,
+        worker_poll_complete_on_shutdown: limits.cancel_polls_on_shutdown,
         ..Capabilities::default()
     }
 }

@@ -10,9 +10,11 @@ pub mod history;
 pub mod matching;
 pub mod namespaces;
 pub mod queue_name;
+pub mod workers;
 
 pub use ask::{Ask, Caller};
 pub use history::{HistoryCall, HistoryClient, HistoryDirectory};
 pub use matching::{MatchingCall, MatchingClient, MatchingDirectory};
 pub use namespaces::NamespaceService;
 pub use queue_name::{QueueKind, QueueName, TaskType};
+pub use workers::WorkersCall;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use perdure_kernel::{ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{ExecutionKey, NamespaceId, ServiceError, ServiceResult, Timestamp};
 use perdure_proto::{
     api::{query::WorkflowQuery, workflowservice as ws},
     records::QueuedTask,
 };
 use perdure_runtime::{Permit, Recipient};
 
-use crate::{Ask, Caller, QueueKind, QueueName, ask::calls};
+use crate::{Ask, Caller, QueueKind, QueueName, WorkersCall, ask::calls};
 
 /// A task for a queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,17 @@ pub struct WorkerGone {
     pub queue: QueueName,
 }
 
+/// Word that a worker shuts down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancelPolls {
+    /// A partition that the worker may poll.
+    pub queue: QueueName,
+    /// The key that the worker's polls carry.
+    pub worker_instance_key: String,
+    /// Its identity, under which the partition remembers it as a poller.
+    pub identity: String,
+}
+
 /// A worker's answer to a direct query. `query_id` and queue come from its token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnswerQuery {
@@ -97,6 +108,8 @@ calls! {
         AnswerQuery(Box<AnswerQuery>) -> ws::RespondQueryTaskCompletedResponse;
         /// The worker behind a sticky queue has gone: the queue leaves memory, and what waited there goes elsewhere.
         WorkerGone(WorkerGone) -> ();
+        /// Ends the polls of a worker that shuts down, and for a while those it still sends. Answers how many.
+        CancelPolls(CancelPolls) -> u32;
         /// Tells about the queue.
         Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
     }
@@ -110,6 +123,17 @@ pub trait MatchingDirectory: Send + Sync + 'static {
     /// The partition that should take `call`, which names the normal queue `queue` as a whole.
     fn partition_for(&self, _queue: &QueueName, _call: &MatchingCall) -> u32 {
         0
+    }
+
+    /// Partitions of a normal queue in the namespace of that name: those that polls go to, and those that tasks
+    /// go to.
+    fn partitions(&self, _namespace: &str, _queue: &QueueName) -> (u32, u32) {
+        (1, 1)
+    }
+
+    /// The registry that knows a namespace's workers; `None` where there is none.
+    fn workers(&self, _namespace_id: &NamespaceId) -> Option<Recipient<WorkersCall>> {
+        None
     }
 }
 
@@ -139,6 +163,7 @@ impl MatchingClient {
             MatchingCall::OfferTask(_)
             | MatchingCall::AnswerQuery(_)
             | MatchingCall::WorkerGone(_)
+            | MatchingCall::CancelPolls(_)
             | MatchingCall::Describe(_) => false,
         };
         match if spreads { self.directory.partition_for(queue, &call) } else { 0 } {
@@ -184,6 +209,30 @@ impl MatchingClient {
     {
         let (ask, answer) = Ask::new(caller, request, None);
         self.send_to_partition(queue, ask.into());
+        answer.await
+    }
+
+    /// Partitions of a normal queue: those that polls go to, and those that tasks go to.
+    pub fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {
+        self.directory.partitions(namespace, queue)
+    }
+
+    /// Asks the registry that knows a namespace's workers.
+    pub async fn ask_workers<Q, R>(
+        &self,
+        namespace_id: &NamespaceId,
+        caller: Caller,
+        request: Q,
+        permit: Option<Permit>,
+    ) -> ServiceResult<R>
+    where
+        R: Send + 'static,
+        WorkersCall: From<Ask<Q, R>>,
+    {
+        let not_ready = || ServiceError::unavailable("the worker registry is not ready; try again");
+        let (ask, answer) = Ask::new(caller, request, permit);
+        let registry = self.directory.workers(namespace_id).ok_or_else(not_ready)?;
+        registry.tell(ask.into()).map_err(|_gone| not_ready())?;
         answer.await
     }
 }

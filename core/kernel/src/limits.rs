@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Limits in force for a namespace, as plain values. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
+    /// `frontend.WorkerHeartbeatsEnabled`
+    pub worker_heartbeats: bool,
+    /// `frontend.enableCancelWorkerPollsOnShutdown`
+    pub cancel_polls_on_shutdown: bool,
     /// `limit.maxIDLength`
     pub id_length_max: usize,
     /// `limit.blobSize.error`
@@ -87,6 +91,8 @@ impl Default for Limits {
         const MIB: usize = 1024 * 1024;
         const DAY: Duration = Duration::from_secs(24 * 3600);
         Self {
+            worker_heartbeats: true,
+            cancel_polls_on_shutdown: false,
             id_length_max: 1000,
             blob_size_max: 2 * MIB,
             blob_size_warn: 512 * KIB,

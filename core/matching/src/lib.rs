@@ -12,6 +12,7 @@
 
 pub mod input;
 pub mod settings;
+pub mod workers;
 
 mod backlog;
 mod describe;

@@ -90,6 +90,11 @@ impl QueueMachine {
         self.seen.note(now, note);
     }
 
+    /// Forgets a poller that shut down.
+    pub fn forget_poller(&mut self, identity: &str) {
+        self.seen.forget(identity);
+    }
+
     /// Takes in what happened and appends what is to be done.
     pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Vec<Output>) {
         let mut may_idle = false;

@@ -68,6 +68,10 @@ impl Seen {
         );
     }
 
+    pub(crate) fn forget(&mut self, identity: &str) {
+        self.pollers.remove(identity);
+    }
+
     /// Pollers seen within `window`, by identity.
     pub(crate) fn list(&self, now: Timestamp, window: Duration) -> Vec<PollerInfo> {
         self.pollers

@@ -10,4 +10,5 @@ mod queries;
 pub(crate) mod service;
 mod starts;
 mod task_queues;
+mod workers;
 mod workflow_tasks;

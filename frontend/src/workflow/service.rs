@@ -7,7 +7,8 @@ use perdure_proto::{
 };
 
 use super::{
-    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, workflow_tasks,
+    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, workers,
+    workflow_tasks,
 };
 use crate::{call::Shared, service::service};
 
@@ -49,10 +50,17 @@ service! {
             GetSearchAttributes: get_search_attributes(ws::GetSearchAttributesRequest) -> ws::GetSearchAttributesResponse = cluster::get_search_attributes;
             RespondQueryTaskCompleted: respond_query_task_completed(ws::RespondQueryTaskCompletedRequest) -> ws::RespondQueryTaskCompletedResponse = queries::respond_query_task_completed;
             ResetStickyTaskQueue: reset_sticky_task_queue(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse = executions::reset_sticky_task_queue;
-            ShutdownWorker: shutdown_worker(ws::ShutdownWorkerRequest) -> ws::ShutdownWorkerResponse = task_queues::shutdown_worker;
+            ShutdownWorker: shutdown_worker(ws::ShutdownWorkerRequest) -> ws::ShutdownWorkerResponse = workers::shutdown_worker;
             QueryWorkflow: query_workflow(ws::QueryWorkflowRequest) -> ws::QueryWorkflowResponse = queries::query_workflow;
             DescribeWorkflowExecution: describe_workflow_execution(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse = executions::describe_workflow_execution;
             DescribeTaskQueue: describe_task_queue(ws::DescribeTaskQueueRequest) -> ws::DescribeTaskQueueResponse = task_queues::describe_task_queue;
+            RecordWorkerHeartbeat: record_worker_heartbeat(ws::RecordWorkerHeartbeatRequest) -> ws::RecordWorkerHeartbeatResponse = workers::record_worker_heartbeat;
+            ListWorkers: list_workers(ws::ListWorkersRequest) -> ws::ListWorkersResponse = workers::list_workers;
+            CountWorkers: count_workers(ws::CountWorkersRequest) -> ws::CountWorkersResponse = workers::count_workers;
+            DescribeWorker: describe_worker(ws::DescribeWorkerRequest) -> ws::DescribeWorkerResponse = workers::describe_worker;
+            FetchWorkerConfig: fetch_worker_config(ws::FetchWorkerConfigRequest) -> ws::FetchWorkerConfigResponse = workers::fetch_worker_config;
+            UpdateWorkerConfig: update_worker_config(ws::UpdateWorkerConfigRequest) -> ws::UpdateWorkerConfigResponse = workers::update_worker_config;
+            ListTaskQueuePartitions: list_task_queue_partitions(ws::ListTaskQueuePartitionsRequest) -> ws::ListTaskQueuePartitionsResponse = task_queues::list_task_queue_partitions;
             GetClusterInfo: get_cluster_info(ws::GetClusterInfoRequest) -> ws::GetClusterInfoResponse = cluster::get_cluster_info;
             GetSystemInfo: get_system_info(ws::GetSystemInfoRequest) -> ws::GetSystemInfoResponse = cluster::get_system_info;
         }
@@ -65,7 +73,6 @@ service! {
             ListArchivedWorkflowExecutions: list_archived_workflow_executions(ws::ListArchivedWorkflowExecutionsRequest) -> ws::ListArchivedWorkflowExecutionsResponse;
             ScanWorkflowExecutions: scan_workflow_executions(ws::ScanWorkflowExecutionsRequest) -> ws::ScanWorkflowExecutionsResponse;
             CountWorkflowExecutions: count_workflow_executions(ws::CountWorkflowExecutionsRequest) -> ws::CountWorkflowExecutionsResponse;
-            ListTaskQueuePartitions: list_task_queue_partitions(ws::ListTaskQueuePartitionsRequest) -> ws::ListTaskQueuePartitionsResponse;
             CreateSchedule: create_schedule(ws::CreateScheduleRequest) -> ws::CreateScheduleResponse;
             DescribeSchedule: describe_schedule(ws::DescribeScheduleRequest) -> ws::DescribeScheduleResponse;
             UpdateSchedule: update_schedule(ws::UpdateScheduleRequest) -> ws::UpdateScheduleResponse;
@@ -115,13 +122,7 @@ service! {
             DeleteWorkflowRule: delete_workflow_rule(ws::DeleteWorkflowRuleRequest) -> ws::DeleteWorkflowRuleResponse;
             ListWorkflowRules: list_workflow_rules(ws::ListWorkflowRulesRequest) -> ws::ListWorkflowRulesResponse;
             TriggerWorkflowRule: trigger_workflow_rule(ws::TriggerWorkflowRuleRequest) -> ws::TriggerWorkflowRuleResponse;
-            RecordWorkerHeartbeat: record_worker_heartbeat(ws::RecordWorkerHeartbeatRequest) -> ws::RecordWorkerHeartbeatResponse;
-            ListWorkers: list_workers(ws::ListWorkersRequest) -> ws::ListWorkersResponse;
-            CountWorkers: count_workers(ws::CountWorkersRequest) -> ws::CountWorkersResponse;
             UpdateTaskQueueConfig: update_task_queue_config(ws::UpdateTaskQueueConfigRequest) -> ws::UpdateTaskQueueConfigResponse;
-            FetchWorkerConfig: fetch_worker_config(ws::FetchWorkerConfigRequest) -> ws::FetchWorkerConfigResponse;
-            UpdateWorkerConfig: update_worker_config(ws::UpdateWorkerConfigRequest) -> ws::UpdateWorkerConfigResponse;
-            DescribeWorker: describe_worker(ws::DescribeWorkerRequest) -> ws::DescribeWorkerResponse;
             StartActivityExecution: start_activity_execution(ws::StartActivityExecutionRequest) -> ws::StartActivityExecutionResponse;
             StartNexusOperationExecution: start_nexus_operation_execution(ws::StartNexusOperationExecutionRequest) -> ws::StartNexusOperationExecutionResponse;
             DescribeActivityExecution: describe_activity_execution(ws::DescribeActivityExecutionRequest) -> ws::DescribeActivityExecutionResponse;

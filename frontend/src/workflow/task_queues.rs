@@ -1,14 +1,12 @@
-//! RPCs about task queues and the workers that poll them.
+//! RPCs about task queues.
 
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
 use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, TaskQueueType},
+    taskqueue::TaskQueuePartitionMetadata,
     workflowservice as ws,
 };
-use perdure_rpc::{
-    QueueKind, QueueName, TaskType,
-    matching::{DescribeQueue, WorkerGone},
-};
+use perdure_rpc::{QueueKind, QueueName, TaskType, matching::DescribeQueue};
 
 use crate::{
     call::{Call, Shared},
@@ -61,16 +59,25 @@ fn queue_of(call: &Call<()>, request: &mut ws::DescribeTaskQueueRequest) -> Serv
     Ok(QueueName { namespace_id: call.namespace_id().clone(), name: name.into(), task_type, kind, partition })
 }
 
-/// A worker says goodbye: workflows in its cache go to other workers at once.
-pub(super) async fn shutdown_worker(
+/// Every partition of both types, all owned by this node.
+pub(super) async fn list_task_queue_partitions(
     shared: &Shared,
     call: Call<()>,
-    request: ws::ShutdownWorkerRequest,
-) -> ServiceResult<ws::ShutdownWorkerResponse> {
-    if !request.sticky_task_queue.is_empty() {
-        let queue = QueueName::sticky(call.namespace_id(), &request.sticky_task_queue);
-        let gone = WorkerGone { queue: queue.clone() };
-        shared.matching.ask(&queue, call.caller, gone, call.permit).await?;
-    }
-    Ok(ws::ShutdownWorkerResponse {})
+    mut request: ws::ListTaskQueuePartitionsRequest,
+) -> ServiceResult<ws::ListTaskQueuePartitionsResponse> {
+    let queue = task_queues::normalize(request.task_queue.as_mut(), Names::Queues, call.limits())?;
+    let list = |task_type: TaskType| {
+        let root = QueueName::normal(call.namespace_id(), &queue.name, task_type);
+        let (_, write) = shared.matching.partitions(&call.caller.namespace.name, &root);
+        (0..write)
+            .map(|partition| TaskQueuePartitionMetadata {
+                key: root.with_partition(partition).rpc_name(),
+                owner_host_name: shared.cluster.rpc_address.clone(),
+            })
+            .collect()
+    };
+    Ok(ws::ListTaskQueuePartitionsResponse {
+        activity_task_queue_partitions: list(TaskType::Activity),
+        workflow_task_queue_partitions: list(TaskType::Workflow),
+    })
 }

@@ -57,6 +57,14 @@ impl PollAsk {
         }
     }
 
+    /// The key that tells this worker from others.
+    pub(super) fn worker_instance_key(&self) -> &str {
+        match self {
+            Self::Workflow(ask) => &ask.request.request.worker_instance_key,
+            Self::Activity(ask) => &ask.request.request.worker_instance_key,
+        }
+    }
+
     // The old version capabilities are deprecated in the API, but what older workers send.
     #[allow(deprecated)]
     fn note(&self) -> PollerNote<'_> {
@@ -85,6 +93,9 @@ impl PollAsk {
 
 impl TaskQueue {
     pub(super) fn poll(&mut self, ask: PollAsk, now: Timestamp, ctx: &mut Ctx<Self>) {
+        if self.shut_down.contains(ask.worker_instance_key(), now) {
+            return ask.answer_empty();
+        }
         let poll = PollId(self.number());
         let held = now + self.settings.long_poll;
         let deadline = ask.caller().deadline.map_or(held, |deadline| held.min(deadline - POLL_MARGIN));

@@ -4,6 +4,7 @@ mod answers;
 mod asks;
 mod describe;
 mod forward;
+mod shutdown;
 mod starts;
 mod store;
 
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::{directory::Shared, metrics::QueueMetrics, settings::QueueSettings};
 use asks::PollAsk;
+use shutdown::ShutDown;
 use starts::Started;
 
 /// How long settings are used before they are asked for again.
@@ -87,6 +89,7 @@ pub(crate) struct TaskQueue {
     settings_at: Timestamp,
     rate: Option<f64>,
     metrics: Option<QueueMetrics>,
+    shut_down: ShutDown,
     /// Children were loaded, so that their backlogs reach the pollers here.
     children_loaded: bool,
     /// The actor ends when nothing is under way any more.
@@ -126,6 +129,7 @@ impl TaskQueue {
             settings_at: Timestamp::EPOCH,
             rate: None,
             metrics: None,
+            shut_down: ShutDown::default(),
             children_loaded: false,
             stopping: false,
         }
@@ -230,6 +234,7 @@ impl TaskQueue {
                 // Whoever asks next finds a fresh queue that nobody polls.
                 ctx.myself().drain();
             }
+            MatchingCall::CancelPolls(ask) => self.cancel_polls(ask, ctx),
             MatchingCall::Describe(ask) => self.describe(ask, ctx),
         }
     }
