@@ -10,7 +10,6 @@
 
 mod calendar;
 mod fields;
-mod go_duration;
 mod parse;
 
 use std::time::Duration;

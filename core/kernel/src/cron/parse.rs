@@ -2,9 +2,10 @@
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::NANOS_PER_SECOND;
 use super::Recurrence;
 use super::fields::{Field, Fields};
-use super::{NANOS_PER_SECOND, go_duration};
+use crate::go_duration;
 
 /// Schedules that have a name.
 const NAMED: [(&str, &str); 7] = [

@@ -4,7 +4,7 @@
 const FRACTION_DIGITS: usize = 18;
 
 /// Nanoseconds; `None` when the text is no duration or does not fit.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),

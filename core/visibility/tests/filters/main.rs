@@ -1,0 +1,8 @@
+//! The filter language from the outside.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+mod meaning;
+mod properties;
+mod refusals;
