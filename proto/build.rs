@@ -17,6 +17,17 @@ const SKIPPED_PACKAGES: &[&str] = &["coresdk", "temporal.api.cloud", "temporal.a
 const SERVED: &[(&str, &str)] =
     &[("temporal.api.workflowservice.v1", "WorkflowService"), ("temporal.api.operatorservice.v1", "OperatorService")];
 
+/// Attributes of history events that are much larger than most. Unboxed, every event value would be as large as
+/// the largest of them.
+const LARGE_ATTRIBUTES: &[&str] = &[
+    "workflow_execution_started_event_attributes",
+    "workflow_execution_continued_as_new_event_attributes",
+    "workflow_execution_update_rejected_event_attributes",
+    "workflow_task_failed_event_attributes",
+    "start_child_workflow_execution_initiated_event_attributes",
+    "child_workflow_execution_failed_event_attributes",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -44,7 +55,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in &mut all.file {
         file.source_code_info = None;
     }
-    tonic_prost_build::configure()
+    let mut generator = tonic_prost_build::configure();
+    for attributes in LARGE_ATTRIBUTES {
+        generator = generator.boxed(format!(".temporal.api.history.v1.HistoryEvent.attributes.{attributes}"));
+    }
+    generator
         .build_client(true)
         .build_server(true)
         .bytes(".")

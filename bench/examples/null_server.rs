@@ -19,9 +19,8 @@ use perdure_proto::api::{
     enums::{CommandType, EventType},
     history::{
         ActivityTaskCompletedEventAttributes, ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes,
-        History, HistoryEvent, WorkflowExecutionCompletedEventAttributes, WorkflowExecutionStartedEventAttributes,
-        WorkflowTaskCompletedEventAttributes, WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes,
-        history_event::Attributes,
+        History, HistoryEvent, WorkflowExecutionCompletedEventAttributes, WorkflowTaskCompletedEventAttributes,
+        WorkflowTaskScheduledEventAttributes, WorkflowTaskStartedEventAttributes, history_event::Attributes,
     },
     workflowservice::{
         DescribeNamespaceRequest, DescribeNamespaceResponse, GetWorkflowExecutionHistoryRequest,
@@ -148,7 +147,7 @@ struct Canned {
 impl Default for NullServer {
     fn default() -> Self {
         let first = vec![
-            Attributes::WorkflowExecutionStartedEventAttributes(WorkflowExecutionStartedEventAttributes::default()),
+            Attributes::WorkflowExecutionStartedEventAttributes(Box::default()),
             Attributes::WorkflowTaskScheduledEventAttributes(WorkflowTaskScheduledEventAttributes::default()),
             Attributes::WorkflowTaskStartedEventAttributes(WorkflowTaskStartedEventAttributes::default()),
         ];

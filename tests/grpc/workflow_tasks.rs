@@ -15,7 +15,7 @@ const TASK_NOT_FOUND: &str = "Workflow task not found.";
 
 fn failed_tasks(events: &[HistoryEvent]) -> Vec<&WorkflowTaskFailedEventAttributes> {
     let failed = events.iter().filter_map(|event| match event.attributes.as_ref() {
-        Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) => Some(failed),
+        Some(Attributes::WorkflowTaskFailedEventAttributes(failed)) => Some(&**failed),
         _ => None,
     });
     failed.collect()

@@ -141,7 +141,7 @@ impl NewRun {
         let backoff = span(self.start.first_workflow_task_backoff.as_ref());
         let extras = EventExtras { links: self.links, user_metadata: self.user_metadata, ..Default::default() };
         draft.state.volatile.run.create_request_id = self.request_id;
-        draft.emit_with(Attributes::WorkflowExecutionStartedEventAttributes(self.start), extras);
+        draft.emit_with(Attributes::WorkflowExecutionStartedEventAttributes(Box::new(self.start)), extras);
         if let Some(signal) = self.signal {
             draft.record_signal(signal);
         }

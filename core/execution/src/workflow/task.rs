@@ -208,7 +208,7 @@ impl Draft<'_, '_> {
         let Some(task) = self.state.volatile.run.task.take() else { return };
         let cause = failure.cause;
         if task.attempt == 1 {
-            self.emit(Attributes::WorkflowTaskFailedEventAttributes(WorkflowTaskFailedEventAttributes {
+            let failed = WorkflowTaskFailedEventAttributes {
                 scheduled_event_id: task.scheduled_event_id,
                 started_event_id: task.started_event_id,
                 cause: cause.into(),
@@ -216,7 +216,8 @@ impl Draft<'_, '_> {
                 identity: failure.identity,
                 binary_checksum: failure.binary_checksum,
                 ..Default::default()
-            }));
+            };
+            self.emit(Attributes::WorkflowTaskFailedEventAttributes(Box::new(failed)));
         }
         self.count_problem(&task);
         let run = &mut self.state.volatile.run;

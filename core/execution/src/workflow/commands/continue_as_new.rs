@@ -64,7 +64,8 @@ impl Commands<'_, '_, '_, '_> {
             inherit_build_id: command.inherit_build_id,
             ..Default::default()
         };
-        self.draft.close_by_command(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(event), extras);
+        self.draft
+            .close_by_command(Attributes::WorkflowExecutionContinuedAsNewEventAttributes(Box::new(event)), extras);
         let start = WorkflowExecutionStartedEventAttributes {
             workflow_type: command.workflow_type,
             task_queue: command.task_queue,
