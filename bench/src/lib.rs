@@ -16,4 +16,5 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod tally;
+pub mod updates;
 pub mod worker;

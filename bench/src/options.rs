@@ -49,7 +49,7 @@ pub struct LoadOptions {
     /// Scenario timer: milliseconds until a timer is due.
     #[arg(long, default_value_t = 1000)]
     pub timer_ms: u64,
-    /// Scenario signal: signals that one workflow gets before it completes.
+    /// Scenarios signal and update: how many one workflow gets before it completes.
     #[arg(long, default_value_t = 100)]
     pub signals_per_workflow: u64,
     /// Print the report as JSON.

@@ -28,7 +28,7 @@ use crate::{
 pub const LOST_AFTER: Duration = Duration::from_secs(90);
 /// Start-to-close timeout of activities.
 const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The signal that lets a workflow of `signal` and `query` complete.
+/// The signal that lets a workflow of `signal`, `query` and `update` complete.
 const FINISH: &str = "finish";
 
 /// What a run does.
@@ -44,6 +44,8 @@ pub enum Scenario {
     Signal,
     /// Queries of open workflows, one at a time of each. An operation is an answered query.
     Query,
+    /// Updates of open workflows, one at a time of each. An operation is an update whose outcome is known.
+    Update,
 }
 
 impl Scenario {
@@ -67,10 +69,14 @@ impl Scenario {
             }
             Scenario::Timer if has(EventType::TimerFired) => vec![messages::complete_workflow("done")],
             Scenario::Timer if first && !has(EventType::TimerStarted) => vec![messages::start_timer(options.timer())],
-            Scenario::Signal | Scenario::Query if events.iter().any(|event| signal_name(event) == Some(FINISH)) => {
+            Scenario::Signal | Scenario::Query | Scenario::Update
+                if events.iter().any(|event| signal_name(event) == Some(FINISH)) =>
+            {
                 vec![messages::complete_workflow("done")]
             }
-            Scenario::OneActivity | Scenario::Timer | Scenario::Signal | Scenario::Query => Vec::new(),
+            Scenario::OneActivity | Scenario::Timer | Scenario::Signal | Scenario::Query | Scenario::Update => {
+                Vec::new()
+            }
         }
     }
 
@@ -86,6 +92,7 @@ impl Scenario {
             Scenario::Timer => timer::drive(context, slot).await,
             Scenario::Signal => open::signal(context, slot).await,
             Scenario::Query => open::query(context, slot).await,
+            Scenario::Update => open::update(context, slot).await,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     client::{POLL, RETRY_PAUSE, Rpc, SHORT_CALL, with_deadline},
     messages,
     run::ThreadContext,
+    updates,
 };
 
 /// What the worker answers to every query.
@@ -77,7 +78,8 @@ async fn complete_workflow_task(
     let scenario = context.options.scenario;
     let events = all_events(context, rpc, &task).await.map_err(|status| ("GetWorkflowExecutionHistory", status))?;
     scenario.observe(context, &events);
-    let commands = scenario.decide(&task, &events, &context.task_queue, &context.options);
+    let (mut commands, messages) = updates::accept_and_complete(&task.messages, messages::payloads);
+    commands.extend(scenario.decide(&task, &events, &context.task_queue, &context.options));
     drop(events);
     let answer = WorkflowQueryResult {
         result_type: QueryResultType::Answered.into(),
@@ -89,6 +91,7 @@ async fn complete_workflow_task(
         identity: IDENTITY.to_owned(),
         task_token: task.task_token,
         commands,
+        messages,
         sticky_attributes: context.sticky_queue.as_ref().map(|queue| StickyExecutionAttributes {
             worker_task_queue: Some(queue.clone()),
             schedule_to_start_timeout: Some(messages::duration(STICKY_TIMEOUT)),

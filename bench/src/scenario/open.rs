@@ -1,8 +1,10 @@
-//! Operations on open workflows: `signal` and `query`. Each slot has a workflow of its own.
+//! Operations on open workflows: `signal`, `query` and `update`. Each slot has a workflow of its own.
 
 use std::time::Instant;
 
 use perdure_proto::api::{
+    enums::EventType,
+    history::HistoryEvent,
     query::WorkflowQuery,
     workflowservice::{GetWorkflowExecutionHistoryRequest, QueryWorkflowRequest, SignalWorkflowExecutionRequest},
 };
@@ -10,9 +12,10 @@ use tonic::Status;
 
 use super::{FINISH, LOST_AFTER, signal_name};
 use crate::{
-    client::{Rpc, SHORT_CALL, until_acknowledged, with_deadline},
+    client::{Rpc, SHORT_CALL, WAIT_FOR_CLOSE, until_acknowledged, with_deadline},
     messages,
     run::ThreadContext,
+    updates,
     worker::QUERY_ANSWER,
 };
 
@@ -22,6 +25,9 @@ const COUNTED: &str = "counted";
 const SIGNAL: &str = "signal acknowledged";
 /// Latency of an answered query.
 const QUERY: &str = "query answered";
+
+/// Latency of an update from its request until its outcome.
+const UPDATE: &str = "update completed";
 
 /// A workflow that stays open until it gets [`FINISH`].
 struct Open<'a> {
@@ -61,6 +67,47 @@ impl<'a> Open<'a> {
         answer.result.is_ok()
     }
 
+    /// Makes one update; whether it was answered with what it was given.
+    async fn update(&self, update_id: &str) -> bool {
+        let request = updates::request(&self.context.options.namespace, &self.workflow_id, &self.run_id, update_id);
+        let given_up = Instant::now() + LOST_AFTER;
+        while Instant::now() < given_up {
+            let answer = until_acknowledged(
+                given_up,
+                |status| self.context.tally.lock().error("UpdateWorkflowExecution", status),
+                || {
+                    let mut rpc = self.rpc.clone();
+                    let request = with_deadline(request.clone(), WAIT_FOR_CLOSE);
+                    async move { rpc.update_workflow_execution(request).await }
+                },
+            )
+            .await;
+            match answer.result {
+                Ok(response) => match updates::success(response.outcome.as_ref()) {
+                    Some(answer) if messages::text(Some(answer)) == update_id => return true,
+                    Some(_) => break,
+                    // The server ended the wait before the worker had answered.
+                    None => {}
+                },
+                Err(_) => return false,
+            }
+        }
+        self.context.tally.lock().violation(format!("update {update_id} had no outcome, or a wrong one"));
+        false
+    }
+
+    /// Every acknowledged operation must have left one event.
+    async fn hold_against_history(&self, what: &str, acknowledged: u64, counted: impl Fn(&HistoryEvent) -> bool) {
+        match self.events_in_history(counted).await {
+            Ok(found) if found == acknowledged => {}
+            Ok(found) => self.context.tally.lock().violation(format!(
+                "{}: {acknowledged} {what} were acknowledged, {found} are in the history",
+                self.workflow_id
+            )),
+            Err(status) => self.context.tally.lock().error("GetWorkflowExecutionHistory", &status),
+        }
+    }
+
     async fn finish(&self) {
         if self.signal(FINISH, format!("{}-finish", self.workflow_id)).await {
             super::wait_completed(self.context, self.rpc, &self.workflow_id, &self.run_id).await;
@@ -69,8 +116,8 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// How many counted signals its history holds.
-    async fn signals_in_history(&self) -> Result<u64, Status> {
+    /// How many events of its history are `counted`.
+    async fn events_in_history(&self, counted: impl Fn(&HistoryEvent) -> bool) -> Result<u64, Status> {
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.context.options.namespace.clone(),
             execution: Some(messages::execution(&self.workflow_id, &self.run_id)),
@@ -82,7 +129,7 @@ impl<'a> Open<'a> {
             let response = rpc.get_workflow_execution_history(with_deadline(request.clone(), SHORT_CALL)).await?;
             let response = response.into_inner();
             let events = response.history.map(|history| history.events).unwrap_or_default();
-            found += events.iter().map(|event| u64::from(signal_name(event) == Some(COUNTED))).sum::<u64>();
+            found += events.iter().map(|event| u64::from(counted(event))).sum::<u64>();
             if response.next_page_token.is_empty() {
                 return Ok(found);
             }
@@ -111,14 +158,32 @@ pub(super) async fn signal(context: ThreadContext, slot: usize) {
             }
         }
         open.finish().await;
-        match open.signals_in_history().await {
-            Ok(found) if found == acknowledged => {}
-            Ok(found) => context.tally.lock().violation(format!(
-                "{}: {acknowledged} signals were acknowledged, {found} are in the history",
-                open.workflow_id
-            )),
-            Err(status) => context.tally.lock().error("GetWorkflowExecutionHistory", &status),
+        open.hold_against_history("signals", acknowledged, |event| signal_name(event) == Some(COUNTED)).await;
+    }
+}
+
+/// Updates a workflow `signals_per_workflow` times, finishes it, counts the updates in its history; then the
+/// next workflow.
+pub(super) async fn update(context: ThreadContext, slot: usize) {
+    let rpc = context.connections.pick(slot);
+    let mut next = context.next_operation();
+    while let Some(first) = next {
+        let Some(open) = Open::start(&context, &rpc, first).await else { return };
+        let mut acknowledged = 0;
+        while let Some(number) = next {
+            let began = Instant::now();
+            if open.update(&context.workflow_id(number)).await {
+                acknowledged += 1;
+                context.operation_ended(UPDATE, began);
+            }
+            next = context.next_operation();
+            if acknowledged >= context.options.signals_per_workflow {
+                break;
+            }
         }
+        open.finish().await;
+        let completed = |event: &HistoryEvent| messages::is(event, EventType::WorkflowExecutionUpdateCompleted);
+        open.hold_against_history("updates", acknowledged, completed).await;
     }
 }
 
