@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod operation;
 pub mod shard;
 pub mod task_queue;
+pub mod visibility;
 
 use std::sync::Arc;
 
@@ -25,11 +26,12 @@ pub use namespace::NamespaceStore;
 pub use operation::Operation;
 pub use shard::ShardStore;
 pub use task_queue::TaskQueueStore;
+pub use visibility::VisibilityStore;
 
 /// A whole back end: every store trait, behind one handle.
-pub trait Store: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore {}
+pub trait Store: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore {}
 
-impl<S: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore> Store for S {}
+impl<S: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore> Store for S {}
 
 /// A shared back end.
 pub type SharedStore = Arc<dyn Store>;

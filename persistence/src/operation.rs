@@ -50,6 +50,12 @@ pub enum Operation {
     ClusterRecord,
     /// [`crate::ClusterStore::put_cluster_record`].
     PutClusterRecord,
+    /// [`crate::VisibilityStore::list_visibility`].
+    ListVisibility,
+    /// [`crate::VisibilityStore::count_visibility`].
+    CountVisibility,
+    /// [`crate::VisibilityStore::count_visibility_groups`].
+    CountVisibilityGroups,
 }
 
 /// (operation, its name here, Temporal's data store, its method there, its `operation` label in metrics).
@@ -57,7 +63,7 @@ type Names = (Operation, &'static str, &'static str, &'static str, &'static str)
 
 /// One line per operation, in the order of their numbers. Where Temporal makes several calls for one
 /// of ours, the line names the one that stands for it on dashboards.
-const NAMES: [Names; 23] = {
+const NAMES: [Names; 26] = {
     use Operation as O;
     [
         (O::AcquireShard, "acquire_shard", "ShardStore", "UpdateShard", "UpdateShard"),
@@ -83,6 +89,21 @@ const NAMES: [Names; 23] = {
         (O::DeleteNamespace, "delete_namespace", "MetadataStore", "DeleteNamespace", "DeleteNamespace"),
         (O::ClusterRecord, "cluster_record", "ClusterMDStore", "GetClusterMetadata", "GetClusterMetadata"),
         (O::PutClusterRecord, "put_cluster_record", "ClusterMDStore", "SaveClusterMetadata", "SaveClusterMetadata"),
+        (O::ListVisibility, "list_visibility", "VisibilityStore", "ListWorkflowExecutions", "ListWorkflowExecutions"),
+        (
+            O::CountVisibility,
+            "count_visibility",
+            "VisibilityStore",
+            "CountWorkflowExecutions",
+            "CountWorkflowExecutions",
+        ),
+        (
+            O::CountVisibilityGroups,
+            "count_visibility_groups",
+            "VisibilityStore",
+            "CountWorkflowExecutions",
+            "CountWorkflowExecutions",
+        ),
     ]
 };
 
@@ -130,6 +151,6 @@ mod tests {
         for (position, operation) in Operation::all().enumerate() {
             assert_eq!(operation.index(), position, "{operation:?}");
         }
-        assert_eq!(Operation::PutClusterRecord.index() + 1, Operation::COUNT);
+        assert_eq!(Operation::CountVisibilityGroups.index() + 1, Operation::COUNT);
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ExecutionKey, ShardId, Timestamp};
+use perdure_kernel::{BusinessKey, ExecutionKey, ShardId, Timestamp, VisibilityRecord};
 
 use crate::StoreResult;
 
@@ -81,9 +81,22 @@ pub enum ExecutionOp {
         items_deleted: Vec<ItemKey>,
         /// History batches to append, ascending. One that starts where a stored batch starts replaces it.
         history: Vec<HistoryBatch>,
+        /// The run's row of visibility, when it changes.
+        visibility: Option<VisibilityWrite>,
     },
-    /// Removes the record, every item and the whole history. Removing an absent run is no error.
+    /// Removes the record, every item, the whole history and the row of visibility. Removing an absent run is
+    /// no error.
     Delete,
+}
+
+/// A run's row of visibility, written or replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VisibilityWrite {
+    /// What it shows. Its key is the run's; key, type, task queue, parent, root and start time stay what they
+    /// were when the row was first written.
+    pub record: Box<VisibilityRecord>,
+    /// Whether its search attributes may differ from those that were written before. Always for a new run.
+    pub attributes_changed: bool,
 }
 
 /// Names an item within its execution.

@@ -34,7 +34,10 @@ impl Schema {
 /// The SQLite schema. The application id spells `PRDR`.
 pub const SQLITE: Schema = Schema {
     application_id: 0x5052_4452,
-    versions: &[SchemaVersion { number: 1, sql: include_str!("../sqlite/v1.sql") }],
+    versions: &[
+        SchemaVersion { number: 1, sql: include_str!("../sqlite/v1.sql") },
+        SchemaVersion { number: 2, sql: include_str!("../sqlite/v2.sql") },
+    ],
 };
 
 #[cfg(test)]

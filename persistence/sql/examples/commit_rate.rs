@@ -61,6 +61,7 @@ impl Workflow {
                 last_event_id: 3 * done + 3,
                 events: filled(HISTORY_BYTES),
             }],
+            visibility: None,
         };
         let started = CurrentRunWrite { expected: None, run_id: Some(self.key.run_id.to_string()) };
         ExecutionWrite { key: self.key.clone(), op, current: (done == 0).then_some(started) }

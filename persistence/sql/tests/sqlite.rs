@@ -35,6 +35,7 @@ fn commit(range_id: i64, n: u32, expected: Option<i64>, bytes: usize) -> ShardCo
             last_event_id: version,
             events: Bytes::from_static(b"e"),
         }],
+        visibility: None,
     };
     let current = expected.is_none().then(|| CurrentRunWrite { expected: None, run_id: Some("run".into()) });
     ShardCommit { executions: vec![ExecutionWrite { key: key(n), op, current }], ..ShardCommit::new(SHARD, range_id) }

@@ -22,6 +22,7 @@ fn everything(range_id: i64) -> ShardCommit {
         items_put: vec![(item(1, "a"), record(0))],
         items_deleted: Vec::new(),
         history: vec![batch(1, 2)],
+        visibility: None,
     };
     let new_run = ExecutionWrite { key: key(1), op, current: None };
     ShardCommit {

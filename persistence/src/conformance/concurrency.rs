@@ -114,11 +114,13 @@ pub async fn readers_see_whole_commits(store: SharedStore) {
         let items = (0..3).map(|n| (item(n, &run_id(1)), version_text(version))).collect();
         let write = put_items(run, expected, version, items, Vec::new());
         let ExecutionWrite { key, op, current } = write;
-        let ExecutionOp::Put { expected_version, version, items_put, items_deleted, history, record: _ } = op else {
+        let ExecutionOp::Put { expected_version, version, items_put, items_deleted, history, record: _, visibility } =
+            op
+        else {
             unreachable!("put_items makes puts")
         };
         let record = version_text(version);
-        let op = ExecutionOp::Put { expected_version, version, record, items_put, items_deleted, history };
+        let op = ExecutionOp::Put { expected_version, version, record, items_put, items_deleted, history, visibility };
         commit(range_id, vec![ExecutionWrite { key, op, current }])
     };
     store.commit(write(&run, None, 1)).await.unwrap();

@@ -108,6 +108,7 @@ pub async fn deleting_removes_record_items_and_history(store: SharedStore) {
             items_put: vec![(item(1, "a"), record(0))],
             items_deleted: Vec::new(),
             history: vec![batch(1, 3), batch(4, 4)],
+            visibility: None,
         },
         ..put(&key(run), None, 1)
     };
@@ -193,6 +194,7 @@ pub async fn a_large_batch_is_stored_whole(store: SharedStore) {
                 items_put: items(run),
                 items_deleted: Vec::new(),
                 history: vec![batch(1, 2), batch(3, 3)],
+                visibility: None,
             };
             pointing(ExecutionWrite { key: key(run), op, current: None }, None, Some(&run_id(run)))
         })
@@ -220,6 +222,7 @@ pub async fn large_and_empty_values_are_kept(store: SharedStore) {
             items_put: vec![(item(1, "value"), value.clone())],
             items_deleted: Vec::new(),
             history: vec![HistoryBatch { events: value.clone(), ..batch(1, 1) }],
+            visibility: None,
         };
         let write = ExecutionWrite { key: key(run), op, current: None };
         store.commit(commit(range_id, vec![write])).await.unwrap();

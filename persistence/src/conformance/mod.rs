@@ -26,6 +26,7 @@ pub mod namespaces;
 mod sample;
 pub mod task_queues;
 pub mod timers;
+pub mod visibility;
 
 use std::{any::Any, fmt};
 
@@ -143,6 +144,12 @@ macro_rules! conformance_suite {
             namespaces::an_update_cannot_take_a_name_or_invent_an_id,
             namespaces::namespaces_are_listed_by_id_in_pages,
             namespaces::deleting_frees_id_and_name,
+            visibility::a_row_is_listed_as_it_was_written,
+            visibility::rows_follow_their_runs,
+            visibility::a_refused_commit_writes_no_row,
+            visibility::lists_are_sorted_and_apart,
+            visibility::pages_hold_while_data_changes,
+            visibility::filters_mean_what_the_evaluator_says,
             cluster::a_record_is_versioned,
             cluster::a_record_needs_the_expected_version,
             cluster::of_racing_record_writes_one_wins,
@@ -170,6 +177,7 @@ mod tests {
             ("namespaces", include_str!("namespaces.rs")),
             ("task_queues", include_str!("task_queues.rs")),
             ("timers", include_str!("timers.rs")),
+            ("visibility", include_str!("visibility.rs")),
         ] {
             for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
                 let (name, _) = line.split_once('(').unwrap();

@@ -61,6 +61,7 @@ pub(super) fn put(key: &ExecutionKey, expected_version: Option<i64>, version: i6
             items_put: Vec::new(),
             items_deleted: Vec::new(),
             history: Vec::new(),
+            visibility: None,
         },
         current: None,
     }
@@ -81,6 +82,7 @@ pub(super) fn put_items(
         items_put: put,
         items_deleted: deleted,
         history: Vec::new(),
+        visibility: None,
     };
     ExecutionWrite { key: key.clone(), op, current: None }
 }
@@ -99,6 +101,7 @@ pub(super) fn put_history(
         items_put: Vec::new(),
         items_deleted: Vec::new(),
         history,
+        visibility: None,
     };
     ExecutionWrite { key: key.clone(), op, current: None }
 }

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp};
+use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp, VisibilityRecord};
+use perdure_visibility::{GroupBy, Query, SortKey};
 
 use super::{Decorated, Interceptor};
 use crate::{
-    ClusterStore, NamespaceStore, Operation, ShardStore, StoreResult, TaskQueueStore,
+    ClusterStore, NamespaceStore, Operation, ShardStore, StoreResult, TaskQueueStore, VisibilityStore,
     namespace::NamespaceRow,
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
@@ -144,5 +145,33 @@ impl<S: ClusterStore + ?Sized, I: Interceptor> ClusterStore for Decorated<S, I> 
 
     async fn close(&self) {
         self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl<S: VisibilityStore + ?Sized, I: Interceptor> VisibilityStore for Decorated<S, I> {
+    async fn list_visibility(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<VisibilityRecord>> {
+        let call = self.inner.list_visibility(namespace, query, after, limit);
+        self.interceptor.around(Operation::ListVisibility, call).await
+    }
+
+    async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
+        self.interceptor.around(Operation::CountVisibility, self.inner.count_visibility(namespace, query)).await
+    }
+
+    async fn count_visibility_groups(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        by: &GroupBy,
+    ) -> StoreResult<Vec<(String, u64)>> {
+        let call = self.inner.count_visibility_groups(namespace, query, by);
+        self.interceptor.around(Operation::CountVisibilityGroups, call).await
     }
 }

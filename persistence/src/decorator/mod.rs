@@ -1,6 +1,6 @@
 //! Stores around stores: each adds one thing to every call and passes it on.
 //!
-//! A decorator is an [`Interceptor`]; [`Decorated`] forwards the calls of all four traits through it, so
+//! A decorator is an [`Interceptor`]; [`Decorated`] forwards the calls of all traits through it, so
 //! that a new decorator is one method.
 
 mod fault;

@@ -7,6 +7,7 @@
 mod registry;
 mod shard;
 mod task_queue;
+mod visibility;
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use std::{
 
 use perdure_kernel::ShardId;
 
-use self::{registry::Registry, shard::Shard, task_queue::Queue};
+use self::{registry::Registry, shard::Shard, task_queue::Queue, visibility::Visibility};
 use crate::{Operation, StoreError, StoreErrorKind, StoreResult, task_queue::QueueKey};
 
 /// A store whose data lives in this process's memory.
@@ -27,6 +28,7 @@ pub struct MemoryStore {
     shards: RwLock<BTreeMap<ShardId, Arc<Mutex<Shard>>>>,
     queues: RwLock<BTreeMap<QueueKey, Arc<Mutex<Queue>>>>,
     registry: Mutex<Registry>,
+    visibility: Mutex<Visibility>,
     closed: AtomicBool,
 }
 

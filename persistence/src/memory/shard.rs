@@ -165,7 +165,15 @@ impl Shard {
     fn apply_execution(&mut self, write: ExecutionWrite) {
         let ExecutionWrite { key, op, current } = write;
         match op {
-            ExecutionOp::Put { version, record, items_put, items_deleted, history, expected_version: _ } => {
+            ExecutionOp::Put {
+                version,
+                record,
+                items_put,
+                items_deleted,
+                history,
+                expected_version: _,
+                visibility: _,
+            } => {
                 let business = self.businesses.entry(key.business.clone()).or_default();
                 let at = match business.position(&key.run_id) {
                     Ok(at) => at,
@@ -243,7 +251,7 @@ impl ShardStore for MemoryStore {
         Ok(ShardLease { range_id: shard.range_id, immediate_ack: shard.immediate_ack, timer_ack: shard.timer_ack })
     }
 
-    async fn commit(&self, commit: ShardCommit) -> StoreResult<()> {
+    async fn commit(&self, mut commit: ShardCommit) -> StoreResult<()> {
         self.check_open(Operation::Commit)?;
         let Some(shard) = find(&self.shards, &commit.shard) else {
             let what = format_args!("shard {}", commit.shard);
@@ -251,6 +259,7 @@ impl ShardStore for MemoryStore {
         };
         let mut shard = lock(&shard);
         shard.check(&commit)?;
+        self.show(&mut commit);
         shard.apply(commit);
         Ok(())
     }

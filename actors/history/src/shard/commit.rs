@@ -7,13 +7,14 @@
 use bytes::{Bytes, BytesMut};
 use perdure_execution::{
     items::{WorkflowItem, encode_record},
-    workflow::{NewTask, Transition},
+    workflow::{NewTask, Transition, visibility_record},
 };
 use perdure_kernel::{BusinessKey, ExecutionKey, ServiceError, ServiceResult, Timestamp};
 use perdure_persistence::{
     StoreError, StoreErrorKind,
     shard::{
         CurrentRunWrite, ExecutionOp, ExecutionWrite, HistoryBatch, ImmediateBatch, ItemKey, ShardCommit, TimerRow,
+        VisibilityWrite,
     },
 };
 use perdure_proto::records;
@@ -331,6 +332,10 @@ fn write_of(run: &mut Run, current: Option<CurrentRunWrite>) -> ExecutionWrite {
         items_put,
         items_deleted,
         history,
+        visibility: unsaved.shown.map(|attributes_changed| VisibilityWrite {
+            record: Box::new(visibility_record(&run.state)),
+            attributes_changed,
+        }),
     };
     ExecutionWrite { key: run.state.key.clone(), op, current }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use perdure_execution::{
     items::WorkflowItem,
-    workflow::{Transition, WorkflowState},
+    workflow::{Transition, WorkflowState, is_shown_otherwise},
 };
 use perdure_kernel::Timestamp;
 use perdure_proto::api::history::HistoryEvent;
@@ -43,6 +43,8 @@ pub(super) struct Run {
 pub(super) struct Unsaved {
     pub(super) items: BTreeSet<WorkflowItem>,
     pub(super) events: Vec<Arc<HistoryEvent>>,
+    /// Whether lists show the run otherwise, and then whether its search attributes changed.
+    pub(super) shown: Option<bool>,
     /// When the oldest of it was decided.
     pub(super) since: Option<Timestamp>,
 }
@@ -70,6 +72,10 @@ impl Run {
         for event in transition.events() {
             self.unsaved.events.push(Arc::clone(event));
             self.tail.push(Arc::clone(event));
+        }
+        if is_shown_otherwise(&self.state, &transition.state) {
+            let attributes_changed = !Arc::ptr_eq(&self.state.search_attributes, &transition.state.search_attributes);
+            self.unsaved.shown = Some(attributes_changed || self.unsaved.shown == Some(true));
         }
         self.unsaved.since.get_or_insert(now);
         self.state = transition.state;

@@ -21,11 +21,13 @@ pub mod start;
 mod state;
 mod task;
 pub mod timers;
+mod visibility;
 
 pub use change::{Change, Durability, NewTask, Transition};
 pub use deadline::Deadline;
 pub use start::{NewRun, Signal};
 pub use state::{Volatile, WorkflowState};
+pub use visibility::{is_shown_otherwise, visibility_record};
 
 /// A decision: what changes, and what the caller is told once that is durable.
 #[derive(Clone, Debug)]

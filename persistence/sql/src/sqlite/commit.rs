@@ -10,7 +10,7 @@ use perdure_persistence::{
 };
 use sqlx::{Row, SqliteConnection};
 
-use super::statement::Repeated;
+use super::{statement::Repeated, visibility::VisibilityRows};
 use crate::key::{self, RunKey};
 
 static SHARDS: Repeated = Repeated::new("SELECT shard, range_id FROM shard WHERE shard IN (", "?", ")");
@@ -260,6 +260,7 @@ struct Rows<'a> {
     timers: Vec<(ShardId, &'a TimerRow)>,
     immediate_acks: Vec<(ShardId, i64)>,
     timer_acks: Vec<(ShardId, Timestamp)>,
+    visibility: VisibilityRows<'a>,
 }
 
 impl<'a> Rows<'a> {
@@ -268,14 +269,30 @@ impl<'a> Rows<'a> {
         for (key, write) in keyed.executions() {
             let held = facts.runs.get(key.run());
             match &write.op {
-                ExecutionOp::Put { version, record, items_put, items_deleted, history, expected_version: _ } => {
+                ExecutionOp::Put {
+                    version,
+                    record,
+                    items_put,
+                    items_deleted,
+                    history,
+                    visibility,
+                    expected_version: _,
+                } => {
                     let run = held.map_or_else(|| runs.take(), |held| held.run);
+                    if let Some(write) = visibility {
+                        self.visibility.put(run, held.is_none(), write);
+                    }
                     self.executions.push((run, key.run(), *version, record));
                     self.deleted_items.extend(items_deleted.iter().map(|key| (run, key)));
                     self.items.extend(items_put.iter().map(|(key, value)| (run, key, value)));
                     self.history.extend(history.iter().map(|batch| (run, batch)));
                 }
-                ExecutionOp::Delete => self.deleted_runs.extend(held.map(|held| held.run)),
+                ExecutionOp::Delete => {
+                    if let Some(held) = held {
+                        self.deleted_runs.push(held.run);
+                        self.visibility.delete(held.run);
+                    }
+                }
             }
         }
         self.immediate.extend(commit.immediate.iter().map(|batch| (commit.shard, batch)));
@@ -308,6 +325,7 @@ impl<'a> Rows<'a> {
                 query.bind(*run).bind(batch.first_event_id).bind(batch.last_event_id).bind(batch.events.to_vec())
             })
             .await?;
+        self.visibility.write(conn).await?;
         self.write_pointers(conn).await?;
         self.write_tasks(conn).await
     }

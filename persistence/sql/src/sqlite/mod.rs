@@ -18,6 +18,7 @@ mod read;
 mod registry;
 mod statement;
 mod store;
+mod visibility;
 mod writer;
 
 pub use open::SqliteOpenError;

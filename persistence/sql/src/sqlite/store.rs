@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp};
+use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp, VisibilityRecord};
 use perdure_persistence::{
     ClusterStore, NamespaceStore, Operation, ShardStore, StoreError, StoreErrorKind, StoreResult, TaskQueueStore,
+    VisibilityStore,
     namespace::NamespaceRow,
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
     },
     task_queue::{BacklogTask, QueueKey, QueueLease},
 };
+use perdure_visibility::{GroupBy, Query, SortKey};
 use sqlx::SqlitePool;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -22,7 +24,7 @@ use super::{
     SqliteOpenError, SqliteOptions,
     open::Connector,
     queue::{QueueChange, QueueWrite},
-    read, registry,
+    read, registry, visibility,
     writer::{Job, QUEUE_CAPACITY, Request, Write, Writer, Written},
 };
 use crate::key::RunKey;
@@ -229,5 +231,31 @@ impl ClusterStore for SqliteStore {
         if let Err(error) = handle.await {
             error!(%error, "the writer did not end well");
         }
+    }
+}
+
+#[async_trait]
+impl VisibilityStore for SqliteStore {
+    async fn list_visibility(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<VisibilityRecord>> {
+        visibility::list(&self.readers, namespace, query, after, read::limit(limit)).await
+    }
+
+    async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
+        visibility::count(&self.readers, namespace, query).await
+    }
+
+    async fn count_visibility_groups(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        by: &GroupBy,
+    ) -> StoreResult<Vec<(String, u64)>> {
+        visibility::groups(&self.readers, namespace, query, by).await
     }
 }

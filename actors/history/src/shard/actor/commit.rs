@@ -109,6 +109,7 @@ impl Shard {
             items_put,
             items_deleted,
             history: Vec::new(),
+            visibility: None,
         };
         let write = ExecutionWrite { key: run.key.clone(), op, current };
         self.pipeline.push(write, staged);

@@ -1,0 +1,214 @@
+//! Lists and counts.
+
+use std::{cmp::Reverse, sync::Arc, time::Duration};
+
+use perdure_kernel::{Archetype, BusinessKey, ClosedRecord, ExecutionKey, NamespaceId, Timestamp, VisibilityRecord};
+use perdure_persistence::{Operation, StoreResult};
+use perdure_proto::api::enums::WorkflowExecutionStatus;
+use perdure_visibility::{GroupBy, Kind, Query, SortKey, evaluate::status_name};
+use prost::Message;
+use sqlx::{
+    AssertSqlSafe, Row, Sqlite, SqlitePool,
+    query::Query as Statement,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::{
+    super::error::{corrupt, read_failed},
+    access::{self, Access, PROBE_ENTRIES_MAX},
+    condition::{Bind, Sql, condition},
+    scope, stored_field,
+};
+use crate::key;
+
+const COLUMNS: &str = "v.archetype, v.workflow_id, v.run_id, v.type_name, v.task_queue, v.parent_workflow_id, \
+     v.parent_run_id, v.root_workflow_id, v.root_run_id, v.start_time, v.execution_time, v.memo, v.attributes, \
+     v.status, v.close_time, v.history_length, v.history_size_bytes, v.execution_duration, v.state_transition_count";
+
+/// A statement made of constant texts and marks; every value is bound.
+fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql.text.clone()));
+    sql.values.iter().fold(query, |query, value| match value {
+        Bind::Text(text) => query.bind(text.clone()),
+        Bind::Int(int) => query.bind(*int),
+        Bind::Real(real) => query.bind(*real),
+        Bind::Blob(blob) => query.bind(blob.clone()),
+    })
+}
+
+/// Chooses the way to the rows: `None` is the order of lists itself.
+async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8]) -> sqlx::Result<Option<Access>> {
+    let mut least: Option<(i64, Access)> = None;
+    for access in access::accesses(query, scope) {
+        if access.is_best {
+            return Ok(Some(access));
+        }
+        let entries: i64 = statement(&access.probe).fetch_one(pool).await?.try_get(0)?;
+        if least.as_ref().is_none_or(|(fewer, _)| entries < *fewer || (entries == *fewer && access.is_sorted)) {
+            least = Some((entries, access));
+        }
+    }
+    Ok(least.and_then(|(entries, access)| (entries < PROBE_ENTRIES_MAX || access.is_sorted).then_some(access)))
+}
+
+/// ` FROM .. WHERE ..` of what passes.
+async fn passing(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> sqlx::Result<Sql> {
+    let mut sql = Sql::default();
+    sql.push(" FROM visibility AS v");
+    match query.division() {
+        Some(division) => {
+            let scope = scope(namespace, division);
+            let access = choose(pool, query, &scope).await?;
+            match access.as_ref().map(|access| access.index) {
+                None => sql.push(" INDEXED BY visibility_by_time"),
+                Some(Some(index)) => sql.push(" INDEXED BY ").push(index),
+                Some(None) => sql.push(" NOT INDEXED"),
+            };
+            sql.push(" WHERE v.scope = ").bind(Bind::Blob(scope));
+            if let Some(access) = access {
+                sql.push(" AND ").append(access.condition);
+            }
+        }
+        None => {
+            let first = key::queue_prefix(namespace);
+            sql.push(" INDEXED BY visibility_by_time WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
+            sql.push(" AND v.scope < ").bind(Bind::Blob(key::after_prefix(first)));
+        }
+    }
+    if let Some(filter) = &query.filter {
+        sql.push(" AND ");
+        condition(filter, &mut sql);
+    }
+    Ok(sql)
+}
+
+pub(in crate::sqlite) async fn list(
+    pool: &SqlitePool,
+    namespace: &NamespaceId,
+    query: &Query,
+    after: Option<&SortKey>,
+    limit: i64,
+) -> StoreResult<Vec<VisibilityRecord>> {
+    let operation = Operation::ListVisibility;
+    let mut sql = Sql::default();
+    sql.push("SELECT ").push(COLUMNS).append(passing(pool, namespace, query).await.map_err(read_failed(operation))?);
+    if let Some(SortKey { close_time: Reverse(list_time), start_time: Reverse(start_time), run_id }) = after {
+        // A range of the index, without those of one instant that were shown.
+        let (list_time, start_time) = (list_time.as_nanos(), start_time.as_nanos());
+        sql.push(" AND (v.list_time, v.start_time) <= (").int(list_time).push(", ").int(start_time).push(")");
+        sql.push(" AND NOT (v.list_time = ").int(list_time).push(" AND v.start_time = ").int(start_time);
+        sql.push(" AND v.run_id <= ").text(run_id).push(")");
+    }
+    sql.push(" ORDER BY v.list_time DESC, v.start_time DESC, v.run_id LIMIT ").int(limit);
+    let rows = statement(&sql).fetch_all(pool).await.map_err(read_failed(operation))?;
+    rows.iter()
+        .map(|row| {
+            let record = decode(namespace, row).map_err(read_failed(operation))?;
+            record.ok_or_else(|| corrupt(operation, "visibility row"))
+        })
+        .collect()
+}
+
+pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
+    let failed = read_failed(Operation::CountVisibility);
+    let read = async || -> sqlx::Result<i64> {
+        if let Some(sql) = access::lone_attribute(query, &scope(namespace, None)) {
+            return statement(&sql).fetch_one(pool).await?.try_get(0);
+        }
+        let mut sql = Sql::default();
+        sql.push("SELECT count(*)").append(passing(pool, namespace, query).await?);
+        statement(&sql).fetch_one(pool).await?.try_get(0)
+    };
+    Ok(u64::try_from(read().await.map_err(failed)?).unwrap_or(0))
+}
+
+pub(in crate::sqlite) async fn groups(
+    pool: &SqlitePool,
+    namespace: &NamespaceId,
+    query: &Query,
+    by: &GroupBy,
+) -> StoreResult<Vec<(String, u64)>> {
+    let failed = read_failed(Operation::CountVisibilityGroups);
+    let read = async || -> sqlx::Result<Vec<(String, i64)>> {
+        let passing = passing(pool, namespace, query).await?;
+        match by {
+            GroupBy::ExecutionStatus => by_status(pool, passing).await,
+            GroupBy::Keyword(name) => by_keyword(pool, name, passing).await,
+        }
+    };
+    let groups = read().await.map_err(failed)?;
+    Ok(groups.into_iter().map(|(name, count)| (name, u64::try_from(count).unwrap_or(0))).collect())
+}
+
+/// One pass over the index that sorts nothing: there are few statuses.
+async fn by_status(pool: &SqlitePool, passing: Sql) -> sqlx::Result<Vec<(String, i64)>> {
+    let statuses: Vec<WorkflowExecutionStatus> =
+        (0..).map_while(|number| WorkflowExecutionStatus::try_from(number).ok()).collect();
+    let mut sql = Sql::default();
+    sql.push("SELECT ");
+    for (index, status) in statuses.iter().enumerate() {
+        sql.push(&format!("{}total(v.status = {})", if index > 0 { ", " } else { "" }, i32::from(*status)));
+    }
+    sql.append(passing);
+    let row = statement(&sql).fetch_one(pool).await?;
+    let mut groups = Vec::new();
+    for (index, status) in statuses.into_iter().enumerate() {
+        let count: f64 = row.try_get(index)?;
+        if count > 0.0 {
+            groups.push((status_name(status).to_owned(), count as i64));
+        }
+    }
+    Ok(groups)
+}
+
+async fn by_keyword(pool: &SqlitePool, name: &str, passing: Sql) -> sqlx::Result<Vec<(String, i64)>> {
+    let field = stored_field(&perdure_visibility::Attribute { name: name.to_owned(), kind: Kind::Keyword });
+    let mut sql = Sql::default();
+    sql.push("SELECT coalesce((SELECT a.value FROM visibility_attribute AS a WHERE a.run = v.run AND a.position = 0 AND a.field = ");
+    sql.text(&field).push("), '') AS held, count(*)").append(passing).push(" GROUP BY held ORDER BY held");
+    statement(&sql).fetch_all(pool).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// `None` when the row holds what no version writes.
+fn decode(namespace: &NamespaceId, row: &SqliteRow) -> sqlx::Result<Option<VisibilityRecord>> {
+    let text = |index: usize| row.try_get::<String, _>(index);
+    let pair = |index: usize| -> sqlx::Result<Option<(String, String)>> {
+        let (workflow_id, run_id): (Option<String>, Option<String>) = (row.try_get(index)?, row.try_get(index + 1)?);
+        Ok(workflow_id.zip(run_id))
+    };
+    let instant = |index: usize| row.try_get(index).map(Timestamp::from_nanos);
+    let blob =
+        |index: usize| -> sqlx::Result<Vec<u8>> { Ok(row.try_get::<Option<Vec<u8>>, _>(index)?.unwrap_or_default()) };
+    let Ok(status) = WorkflowExecutionStatus::try_from(row.try_get::<i32, _>(13)?) else { return Ok(None) };
+    let (Ok(memo), Ok(search_attributes)) = (Message::decode(&blob(11)?[..]), Message::decode(&blob(12)?[..])) else {
+        return Ok(None);
+    };
+    let closed = match row.try_get::<Option<i64>, _>(14)? {
+        None => None,
+        Some(close_time) => Some(ClosedRecord {
+            close_time: Timestamp::from_nanos(close_time),
+            history_length: row.try_get(15)?,
+            history_size_bytes: row.try_get(16)?,
+            execution_duration: Duration::from_nanos(u64::try_from(row.try_get::<i64, _>(17)?).unwrap_or(0)),
+            state_transition_count: row.try_get(18)?,
+        }),
+    };
+    let business = BusinessKey {
+        namespace_id: namespace.clone(),
+        archetype: Archetype(row.try_get(0)?),
+        business_id: text(1)?.into(),
+    };
+    Ok(Some(VisibilityRecord {
+        key: ExecutionKey { business, run_id: text(2)?.into() },
+        type_name: text(3)?,
+        task_queue: text(4)?,
+        parent: pair(5)?,
+        root: pair(7)?,
+        start_time: instant(9)?,
+        execution_time: instant(10)?,
+        memo: Arc::new(memo),
+        search_attributes: Arc::new(search_attributes),
+        status,
+        closed,
+    }))
+}

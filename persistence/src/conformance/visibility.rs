@@ -1,0 +1,441 @@
+//! Visibility: what commits write is listed, in order, by filter and by page, and counted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use perdure_kernel::{
+    Archetype, ClosedRecord, ExecutionKey, NamespaceId, Random, Timestamp, VisibilityRecord, random::SplitMix,
+    visibility::NAMESPACE_DIVISION,
+};
+use perdure_proto::api::{
+    common::{Memo, Payload, SearchAttributes},
+    enums::{IndexedValueType, WorkflowExecutionStatus},
+};
+use perdure_visibility::{Names, Query, SortKey, evaluate};
+
+use super::sample::{ALL, acquire, commit, delete, key, key_of, namespace, put, refused, run_id};
+use crate::{
+    SharedStore, StoreErrorKind,
+    shard::{ExecutionOp, ExecutionWrite, VisibilityWrite},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Custom attributes that the records have.
+const CUSTOM: [(&str, IndexedValueType); 7] = [
+    ("Word", IndexedValueType::Keyword),
+    ("Size", IndexedValueType::Int),
+    ("Share", IndexedValueType::Double),
+    ("Flag", IndexedValueType::Bool),
+    ("Due", IndexedValueType::Datetime),
+    ("Note", IndexedValueType::Text),
+    ("Tags", IndexedValueType::KeywordList),
+];
+
+fn query(text: &str) -> Query {
+    let custom: BTreeMap<String, IndexedValueType> =
+        CUSTOM.into_iter().map(|(name, value_type)| (name.to_owned(), value_type)).collect();
+    Query::parse(text, &Names { custom: &custom, archetype: None }).unwrap()
+}
+
+fn attributes(pairs: &[(&str, &str, String)]) -> Arc<SearchAttributes> {
+    let payload = |kind: &str, json: &String| Payload {
+        metadata: BTreeMap::from([("encoding".into(), "json/plain".into()), ("type".into(), kind.to_owned().into())]),
+        data: json.clone().into(),
+        ..Payload::default()
+    };
+    let indexed_fields = pairs.iter().map(|(name, kind, json)| ((*name).to_owned(), payload(kind, json))).collect();
+    Arc::new(SearchAttributes { indexed_fields })
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_nanos(1_700_000_000_000_000_000) + SECOND * u32::try_from(seconds).unwrap()
+}
+
+/// An open workflow that was started at `at(start)`.
+fn open(key: ExecutionKey, start: u64) -> VisibilityRecord {
+    VisibilityRecord {
+        key,
+        type_name: "Order".to_owned(),
+        status: WorkflowExecutionStatus::Running,
+        start_time: at(start),
+        execution_time: at(start),
+        task_queue: "orders".to_owned(),
+        closed: None,
+        parent: None,
+        root: None,
+        memo: Arc::default(),
+        search_attributes: Arc::default(),
+    }
+}
+
+fn closed(record: VisibilityRecord, status: WorkflowExecutionStatus, close: u64) -> VisibilityRecord {
+    let closed = ClosedRecord {
+        close_time: at(close),
+        history_length: 11,
+        history_size_bytes: 1_024,
+        execution_duration: at(close).since(record.execution_time),
+        state_transition_count: 6,
+    };
+    VisibilityRecord { status, closed: Some(closed), ..record }
+}
+
+/// A put that brings a row. `version` is the one before; 0 for a new run.
+fn write(record: &VisibilityRecord, version: i64, attributes_changed: bool) -> ExecutionWrite {
+    let mut write = put(&record.key, (version > 0).then_some(version), version + 1);
+    if let ExecutionOp::Put { visibility, .. } = &mut write.op {
+        *visibility = Some(VisibilityWrite { record: Box::new(record.clone()), attributes_changed });
+    }
+    write
+}
+
+async fn list(store: &SharedStore, text: &str) -> Vec<VisibilityRecord> {
+    store.list_visibility(&namespace(), &query(text), None, ALL).await.unwrap()
+}
+
+async fn count(store: &SharedStore, text: &str) -> u64 {
+    store.count_visibility(&namespace(), &query(text)).await.unwrap()
+}
+
+/// Every field comes back as it was written.
+pub async fn a_row_is_listed_as_it_was_written(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let memo = Memo { fields: BTreeMap::from([("note".to_owned(), Payload::default())]) };
+    let full = VisibilityRecord {
+        parent: Some(("parent".to_owned(), "parent-run".to_owned())),
+        root: Some(("root".to_owned(), "root-run".to_owned())),
+        execution_time: at(5),
+        memo: Arc::new(memo),
+        search_attributes: attributes(&[
+            ("Word", "Keyword", "\"it's 日本 \\\\ %_\"".to_owned()),
+            ("Size", "Int", i64::MIN.to_string()),
+            ("Tags", "KeywordList", "[\"a\",\"a\",\"b c\"]".to_owned()),
+        ]),
+        ..closed(open(key(1), 1), WorkflowExecutionStatus::Failed, 9)
+    };
+    let plain = open(key(2), 2);
+    store.commit(commit(range_id, vec![write(&full, 0, true), write(&plain, 0, true)])).await.unwrap();
+    assert_eq!(list(&store, "").await, [plain, full]);
+}
+
+/// A list sees what the commit before it wrote; a put without a row leaves the row alone.
+pub async fn rows_follow_their_runs(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let first = VisibilityRecord {
+        search_attributes: attributes(&[
+            ("Word", "Keyword", "\"old\"".to_owned()),
+            ("Tags", "KeywordList", "[\"x\",\"y\"]".to_owned()),
+        ]),
+        ..open(key(1), 1)
+    };
+    store.commit(commit(range_id, vec![write(&first, 0, true)])).await.unwrap();
+    store.commit(commit(range_id, vec![put(&key(1), Some(1), 2)])).await.unwrap();
+    assert_eq!(list(&store, "Word = 'old' AND Tags = 'y'").await, [first.clone()]);
+
+    let second = VisibilityRecord {
+        search_attributes: attributes(&[
+            ("Word", "Keyword", "\"new\"".to_owned()),
+            ("Tags", "KeywordList", "[\"z\"]".to_owned()),
+        ]),
+        ..first
+    };
+    store.commit(commit(range_id, vec![write(&second, 2, true)])).await.unwrap();
+    for (text, found) in [("Word = 'old'", 0), ("Word = 'new'", 1), ("Tags = 'y'", 0), ("Tags = 'z'", 1)] {
+        assert_eq!(count(&store, text).await, found, "{text}");
+    }
+    let third = closed(second, WorkflowExecutionStatus::Completed, 7);
+    store.commit(commit(range_id, vec![write(&third, 3, false)])).await.unwrap();
+    assert_eq!(list(&store, "Word = 'new' AND ExecutionStatus = 'Completed'").await, [third]);
+    assert_eq!(count(&store, "ExecutionStatus = 'Running'").await, 0);
+
+    store.commit(commit(range_id, vec![delete(&key(1))])).await.unwrap();
+    assert_eq!(count(&store, "").await, 0);
+    assert_eq!(count(&store, "Word = 'new'").await, 0);
+    // Made again it brings nothing of before.
+    store.commit(commit(range_id, vec![write(&open(key(1), 8), 0, true)])).await.unwrap();
+    assert_eq!(list(&store, "").await, [open(key(1), 8)]);
+    assert_eq!(count(&store, "Word IS NOT NULL OR Tags IS NOT NULL").await, 0);
+}
+
+/// A commit that is refused writes no row.
+pub async fn a_refused_commit_writes_no_row(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    store.commit(commit(range_id, vec![write(&open(key(1), 1), 0, true)])).await.unwrap();
+    let writes = vec![write(&open(key(2), 2), 0, true), write(&open(key(1), 3), 0, true)];
+    refused(store.commit(commit(range_id, writes)).await, StoreErrorKind::Conflict);
+    refused(store.commit(commit(range_id + 1, vec![delete(&key(1))])).await, StoreErrorKind::LeaseLost);
+    assert_eq!(list(&store, "").await, [open(key(1), 1)]);
+}
+
+/// Open ones first, then by close, start and run id; namespaces and divisions apart.
+pub async fn lists_are_sorted_and_apart(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let done = WorkflowExecutionStatus::Completed;
+    let sorted = [
+        open(key(1), 9),
+        VisibilityRecord { status: WorkflowExecutionStatus::Paused, ..open(key(2), 8) },
+        open(key(3), 7),
+        closed(open(key(4), 1), done, 6),
+        closed(open(key(5), 5), done, 5),
+        closed(open(key(6), 4), done, 5),
+    ];
+    let mut twins: Vec<VisibilityRecord> = (10..14).map(|n| closed(open(key(n), 2), done, 4)).collect();
+    twins.sort_by(|a, b| a.key.run_id.cmp(&b.key.run_id));
+    let expected: Vec<VisibilityRecord> = sorted.into_iter().chain(twins).collect();
+    let elsewhere = open(key_of("other", 1, "order-1", &run_id(1)), 9);
+    let system = VisibilityRecord {
+        search_attributes: attributes(&[(NAMESPACE_DIVISION, "Keyword", "\"TemporalScheduler\"".to_owned())]),
+        key: ExecutionKey {
+            business: perdure_kernel::BusinessKey { archetype: Archetype(7), ..key(50).business },
+            ..key(50)
+        },
+        ..open(key(50), 6)
+    };
+    let writes = expected.iter().rev().chain([&elsewhere, &system]).map(|record| write(record, 0, true)).collect();
+    store.commit(commit(range_id, writes)).await.unwrap();
+
+    assert_eq!(list(&store, "").await, expected);
+    assert_eq!(count(&store, "").await, 10);
+    let other = NamespaceId::from("other");
+    assert_eq!(store.list_visibility(&other, &query(""), None, ALL).await.unwrap(), [elsewhere]);
+    assert_eq!(store.count_visibility(&NamespaceId::from("othe"), &query("")).await, Ok(0));
+    assert_eq!(list(&store, "TemporalNamespaceDivision = 'TemporalScheduler'").await, [system.clone()]);
+    let everywhere = "TemporalNamespaceDivision IS NULL OR TemporalNamespaceDivision IS NOT NULL";
+    let mut all = expected.clone();
+    all.push(system);
+    all.sort_by_key(SortKey::of);
+    assert_eq!(list(&store, everywhere).await, all);
+    assert_eq!(count(&store, everywhere).await, 11);
+    let groups = |text: &'static str| {
+        let store = store.clone();
+        async move {
+            let query = query(text);
+            store.count_visibility_groups(&namespace(), &query, query.group_by.as_ref().unwrap()).await.unwrap()
+        }
+    };
+    let group = |name: &str, count| (name.to_owned(), count);
+    assert_eq!(
+        groups("GROUP BY ExecutionStatus").await,
+        [group("Running", 2), group("Completed", 7), group("Paused", 1)]
+    );
+    assert_eq!(groups("GROUP BY TemporalNamespaceDivision").await, [group("", 10), group("TemporalScheduler", 1)]);
+    assert_eq!(groups("WorkflowId = 'no' GROUP BY ExecutionStatus").await, []);
+}
+
+/// Pages of any size cover a list once, also while other records come, go and move.
+pub async fn pages_hold_while_data_changes(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let records: Vec<VisibilityRecord> = (0..60)
+        .map(|n| match n % 3 {
+            0 => open(key(n), n / 7),
+            _ => closed(open(key(n), n / 7), WorkflowExecutionStatus::Completed, 20 + n / 7),
+        })
+        .collect();
+    store.commit(commit(range_id, records.iter().map(|record| write(record, 0, true)).collect())).await.unwrap();
+    let whole = list(&store, "").await;
+    assert_eq!(whole.len(), 60);
+    for limit in [1, 7, 59, 60, 61] {
+        assert_eq!(pages(&store, "", limit, async |_| ()).await, whole, "pages of {limit}");
+        let closed: Vec<_> = whole.iter().filter(|record| record.closed.is_some()).cloned().collect();
+        assert_eq!(
+            pages(&store, "CloseTime IS NOT NULL AND WorkflowType = 'Order'", limit, async |_| ()).await,
+            closed
+        );
+    }
+    // Between the pages one is started and one closes: what was there before and stays is seen once.
+    let changing: Vec<VisibilityRecord> = whole[..8].to_vec();
+    let seen = pages(&store, "", 5, async |page| {
+        let started = open(key(1_000 + page), 500);
+        let closes = &changing[usize::try_from(page).unwrap() % changing.len()];
+        let version = 1 + i64::try_from(page).unwrap() / 8;
+        let moved = closed(closes.clone(), WorkflowExecutionStatus::Failed, 400);
+        store.commit(commit(range_id, vec![write(&started, 0, true), write(&moved, version, false)])).await.unwrap();
+    })
+    .await;
+    for record in whole.iter().skip(8) {
+        assert_eq!(seen.iter().filter(|seen| seen.key == record.key).count(), 1, "{:?}", record.key);
+    }
+}
+
+async fn pages(
+    store: &SharedStore,
+    text: &str,
+    limit: usize,
+    mut between: impl AsyncFnMut(u64),
+) -> Vec<VisibilityRecord> {
+    let mut seen = Vec::new();
+    let mut after: Option<SortKey> = None;
+    for number in 0.. {
+        let page = store.list_visibility(&namespace(), &query(text), after.as_ref(), limit).await.unwrap();
+        assert!(page.len() <= limit);
+        let is_last = page.len() < limit;
+        after = page.last().map(SortKey::of).or(after);
+        seen.extend(page);
+        if is_last {
+            break;
+        }
+        between(number).await;
+    }
+    seen
+}
+
+/// Records of every kind, always the same.
+fn many() -> Vec<VisibilityRecord> {
+    use WorkflowExecutionStatus::{Canceled, Completed, ContinuedAsNew, Failed, Paused, Running, Terminated, TimedOut};
+    let statuses =
+        [Running, Completed, Failed, Canceled, Terminated, ContinuedAsNew, TimedOut, Paused, Completed, Running];
+    let mut random = SplitMix::new(7);
+    let mut pick = move |below: u64| random.next_u64() % below;
+    (0..150)
+        .map(|n| {
+            let mut fields = Vec::new();
+            let word = ["", "a", "ab", "b", "B", "it's", "日本"][usize::try_from(pick(7)).unwrap()];
+            let tags: Vec<&str> = ["a", "b", "b c"].into_iter().filter(|_| pick(3) == 0).collect();
+            let note: Vec<&str> =
+                (0..pick(4)).map(|_| ["red", "Blue", "green"][usize::try_from(pick(3)).unwrap()]).collect();
+            for (chance, name, kind, json) in [
+                (2, "Word", "Keyword", format!("{word:?}")),
+                (2, "Size", "Int", (i64::try_from(pick(9)).unwrap() - 4).to_string()),
+                (3, "Share", "Double", format!("{:?}", pick(8) as f64 / 2.0 - 1.0)),
+                (2, "Flag", "Bool", (pick(2) == 0).to_string()),
+                (3, "Due", "Datetime", format!("\"2024-01-02T03:04:0{}.5Z\"", pick(10))),
+                (2, "Note", "Text", format!("{:?}", note.join("-"))),
+                (2, "Tags", "KeywordList", format!("{tags:?}")),
+            ] {
+                if pick(chance) == 0 {
+                    fields.push((name, kind, json));
+                }
+            }
+            let (start, status) = (pick(40), statuses[usize::try_from(pick(10)).unwrap()]);
+            let record = VisibilityRecord {
+                type_name: format!("Type{}", pick(3)),
+                task_queue: format!("queue-{}", pick(3)),
+                parent: (pick(4) == 0).then(|| (format!("order-{}", pick(5)), "run".to_owned())),
+                root: (pick(4) == 0).then(|| (format!("order-{}", pick(5)), "run".to_owned())),
+                search_attributes: attributes(&fields),
+                ..open(key(n), start)
+            };
+            match status {
+                Running | Paused => VisibilityRecord { status, ..record },
+                status => closed(record, status, start + pick(40)),
+            }
+        })
+        .collect()
+}
+
+/// Conditions of every form over [`many`].
+const CONDITIONS: [&str; 74] = [
+    "WorkflowId = 'order-7'",
+    "WorkflowId != 'order-7'",
+    "WorkflowId IN ('order-7', 'order-8', 'nothing')",
+    "WorkflowId STARTS_WITH 'order-1'",
+    "WorkflowId NOT STARTS_WITH 'order-1'",
+    "WorkflowId STARTS_WITH ''",
+    "WorkflowId > 'order-5'",
+    "WorkflowId BETWEEN 'order-2' AND 'order-4'",
+    "RunId = 'nothing'",
+    "RunId IS NOT NULL",
+    "WorkflowType = 'Type1'",
+    "WorkflowType IN ('Type1', 'Type2')",
+    "WorkflowType NOT IN ('Type1', 'Type2')",
+    "TaskQueue = 'queue-2'",
+    "ParentWorkflowId = 'order-3'",
+    "ParentWorkflowId != 'order-3'",
+    "ParentWorkflowId IS NULL",
+    "ParentRunId = 'run'",
+    "RootWorkflowId = 'order-3'",
+    "RootRunId IS NULL",
+    "ExecutionStatus = 'Running'",
+    "ExecutionStatus != 'Running'",
+    "ExecutionStatus = 'Failed'",
+    "ExecutionStatus IN ('Failed', 'TimedOut')",
+    "ExecutionStatus > 2",
+    "ExecutionStatus = 'Paused'",
+    "StartTime > '2023-11-14T22:13:40Z'",
+    "StartTime BETWEEN '2023-11-14T22:13:25Z' AND '2023-11-14T22:13:30Z'",
+    "ExecutionTime <= 1700000010000000000",
+    "CloseTime IS NULL",
+    "CloseTime IS NOT NULL",
+    "CloseTime > '2023-11-14T22:13:40Z'",
+    "CloseTime < '2023-11-14T22:13:40Z'",
+    "NOT CloseTime < '2023-11-14T22:13:40Z'",
+    "ExecutionDuration > '10s'",
+    "ExecutionDuration BETWEEN '1s' AND '00:00:10'",
+    "HistoryLength = 11",
+    "HistorySizeBytes IS NULL",
+    "StateTransitionCount != 6",
+    "Word = 'a'",
+    "Word != 'a'",
+    "Word = ''",
+    "Word = 'it''s'",
+    "Word IN ('a', 'b')",
+    "Word NOT IN ('a', 'b')",
+    "Word STARTS_WITH 'a'",
+    "Word STARTS_WITH '日'",
+    "Word NOT STARTS_WITH 'a'",
+    "Word BETWEEN 'a' AND 'b'",
+    "Word > 'a'",
+    "Word IS NULL",
+    "Word IS NOT NULL",
+    "Size = 2",
+    "Size = 2.0",
+    "Size > -1.5",
+    "Size NOT BETWEEN -2 AND 2",
+    "Size IN (1, 2.5, 3)",
+    "Share = 1.5",
+    "Share > 1",
+    "Share <= 1",
+    "Flag = true",
+    "Flag != true",
+    "Flag < true",
+    "Due >= '2024-01-02T03:04:05.5Z'",
+    "Due BETWEEN '2024-01-02T03:04:03Z' AND '2024-01-02T03:04:07Z'",
+    "Note = 'blue'",
+    "Note = 'red-blue'",
+    "Note = 'green red-red'",
+    "Note != 'blue'",
+    "Note IS NULL",
+    "Tags = 'b c'",
+    "Tags != 'a'",
+    "Tags IN ('a', 'b')",
+    "Tags IS NULL",
+];
+
+/// Whatever the filter: a store answers as the evaluator does.
+pub async fn filters_mean_what_the_evaluator_says(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let mut records = many();
+    store.commit(commit(range_id, records.iter().map(|record| write(record, 0, true)).collect())).await.unwrap();
+    records.sort_by_key(SortKey::of);
+    let mut random = SplitMix::new(11);
+    let mut pick = || CONDITIONS[usize::try_from(random.next_u64() % 74).unwrap()];
+    let mut texts: Vec<String> = CONDITIONS.iter().map(|text| (*text).to_owned()).collect();
+    texts.extend(CONDITIONS.iter().map(|text| format!("NOT ({text})")));
+    for _ in 0..150 {
+        let (a, b, c) = (pick(), pick(), pick());
+        texts.push(format!("{a} AND {b}"));
+        texts.push(format!("{a} OR {b}"));
+        texts.push(format!("({a} OR NOT {b}) AND {c}"));
+        texts.push(format!("NOT ({a} AND ({b} OR {c}))"));
+    }
+    let mut sizes = BTreeSet::new();
+    for text in &texts {
+        let query = query(text);
+        let filter = query.filter.as_ref().unwrap();
+        let expected: Vec<VisibilityRecord> =
+            records.iter().filter(|record| evaluate::matches(filter, record)).cloned().collect();
+        let found = store.list_visibility(&namespace(), &query, None, ALL).await.unwrap();
+        assert!(found == expected, "{text}: {} of {}", found.len(), expected.len());
+        assert_eq!(store.count_visibility(&namespace(), &query).await.unwrap(), expected.len() as u64, "{text}");
+        let some = store.list_visibility(&namespace(), &query, None, 3).await.unwrap();
+        assert!(some == expected[..expected.len().min(3)], "{text}");
+        let by = perdure_visibility::GroupBy::ExecutionStatus;
+        let groups = store.count_visibility_groups(&namespace(), &query, &by).await.unwrap();
+        assert_eq!(groups.iter().map(|(_, count)| count).sum::<u64>(), expected.len() as u64, "{text}");
+        sizes.insert(expected.len());
+    }
+    assert!(sizes.len() > 30, "the conditions leave {} different counts", sizes.len());
+}

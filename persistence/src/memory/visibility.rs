@@ -1,0 +1,211 @@
+//! Visibility in memory: the records of each namespace and division, sorted as lists are, and the
+//! evaluator for filters.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use perdure_kernel::{ExecutionKey, NamespaceId, Timestamp, VisibilityRecord, visibility::NAMESPACE_DIVISION};
+use perdure_visibility::{
+    GroupBy, Query, SortKey,
+    attributes::{self, Value},
+    evaluate,
+};
+
+use super::{MemoryStore, lock};
+use crate::{
+    Operation, StoreResult,
+    shard::{ExecutionOp, ShardCommit},
+    visibility::VisibilityStore,
+};
+
+/// Records looked at under one hold of the lock: writers wait no longer than that takes.
+const RECORDS_AT_ONCE: usize = 1024;
+
+/// A record's place: division, then as lists are sorted. The namespace is told apart one level up.
+type Place = (Option<String>, SortKey, Arc<str>);
+
+#[derive(Debug, Default)]
+pub(super) struct Visibility {
+    namespaces: BTreeMap<NamespaceId, Records>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    sorted: BTreeMap<Place, Arc<VisibilityRecord>>,
+    places: BTreeMap<ExecutionKey, Place>,
+}
+
+fn place(record: &VisibilityRecord) -> Place {
+    let division = record.search_attributes.indexed_fields.get(NAMESPACE_DIVISION).and_then(attributes::decode);
+    let division = match division {
+        Some((_, Value::Keyword(division))) => Some(division),
+        Some(_) | None => None,
+    };
+    (division, SortKey::of(record), Arc::clone(&record.key.business.business_id))
+}
+
+impl Visibility {
+    pub(super) fn put(&mut self, record: Arc<VisibilityRecord>) {
+        let records = self.namespaces.entry(record.key.business.namespace_id.clone()).or_default();
+        let place = place(&record);
+        if let Some(old) = records.places.insert(record.key.clone(), place.clone()) {
+            records.sorted.remove(&old);
+        }
+        records.sorted.insert(place, record);
+    }
+
+    pub(super) fn remove(&mut self, key: &ExecutionKey) {
+        let Some(records) = self.namespaces.get_mut(&key.business.namespace_id) else { return };
+        if let Some(place) = records.places.remove(key) {
+            records.sorted.remove(&place);
+        }
+        if records.places.is_empty() {
+            self.namespaces.remove(&key.business.namespace_id);
+        }
+    }
+}
+
+/// The end of a division: no record comes later.
+fn last_of(division: Option<String>) -> Place {
+    let end = Reverse(Timestamp::from_nanos(i64::MIN));
+    (division, SortKey { close_time: end, start_time: end, run_id: "\u{10ffff}".repeat(64) }, Arc::from("\u{10ffff}"))
+}
+
+impl MemoryStore {
+    /// Takes over the rows that a commit writes and removes. The caller holds the shard's lock.
+    pub(super) fn show(&self, commit: &mut ShardCommit) {
+        let mut visibility = None;
+        for write in &mut commit.executions {
+            match &mut write.op {
+                ExecutionOp::Put { visibility: row, .. } => {
+                    if let Some(row) = row.take() {
+                        visibility.get_or_insert_with(|| lock(&self.visibility)).put(Arc::from(row.record));
+                    }
+                }
+                ExecutionOp::Delete => visibility.get_or_insert_with(|| lock(&self.visibility)).remove(&write.key),
+            }
+        }
+    }
+
+    /// Up to [`RECORDS_AT_ONCE`] records of a namespace after a place.
+    fn some_records(&self, namespace: &NamespaceId, after: Option<&Place>) -> Vec<(Place, Arc<VisibilityRecord>)> {
+        let visibility = lock(&self.visibility);
+        let Some(records) = visibility.namespaces.get(namespace) else { return Vec::new() };
+        let start = after.map_or(Unbounded, Excluded);
+        let found = records.sorted.range::<Place, _>((start, Unbounded)).take(RECORDS_AT_ONCE);
+        found.map(|(place, record)| (place.clone(), Arc::clone(record))).collect()
+    }
+
+    /// Calls `with` for the records that pass, sorted within each division, until it says "enough" for the
+    /// division.
+    fn each_record(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        after: Option<&SortKey>,
+        mut with: impl FnMut(Arc<VisibilityRecord>) -> Enough,
+    ) {
+        let only = query.division().map(|division| division.map(str::to_owned));
+        let start = |division: Option<String>| after.map(|after| (division, after.clone(), Arc::from("\u{10ffff}")));
+        let mut from = match &only {
+            // Nothing sorts before the place without anything but a division.
+            Some(division) => start(division.clone()).or_else(|| before(division.clone())),
+            None => start(None),
+        };
+        loop {
+            let records = self.some_records(namespace, from.as_ref());
+            let Some((last, _)) = records.last() else { return };
+            let mut next = Some(last.clone());
+            for (place, record) in records {
+                if only.as_ref().is_some_and(|only| *only != place.0) {
+                    return;
+                }
+                let passed = after.is_none_or(|after| place.1 > *after)
+                    && query.filter.as_ref().is_none_or(|filter| evaluate::matches(filter, &record));
+                if passed && with(record) == Enough::Yes {
+                    // What follows in this division comes later still.
+                    next = Some(last_of(place.0));
+                    break;
+                }
+            }
+            from = next;
+        }
+    }
+}
+
+/// A place that only other divisions' records come before.
+fn before(division: Option<String>) -> Option<Place> {
+    let start = Reverse(Timestamp::MAX);
+    division.as_ref()?;
+    Some((division, SortKey { close_time: start, start_time: start, run_id: String::new() }, Arc::from("")))
+}
+
+#[derive(PartialEq)]
+enum Enough {
+    Yes,
+    No,
+}
+
+#[async_trait]
+impl VisibilityStore for MemoryStore {
+    async fn list_visibility(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<VisibilityRecord>> {
+        self.check_open(Operation::ListVisibility)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut found: Vec<(SortKey, Arc<VisibilityRecord>)> = Vec::new();
+        let mut of_division: (Option<Option<String>>, usize) = (None, 0);
+        self.each_record(namespace, query, after, |record| {
+            let (division, key, _) = place(&record);
+            if of_division.0.as_ref() != Some(&division) {
+                of_division = (Some(division), 0);
+            }
+            of_division.1 += 1;
+            found.push((key, record));
+            if of_division.1 == limit { Enough::Yes } else { Enough::No }
+        });
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.truncate(limit);
+        Ok(found.into_iter().map(|(_, record)| (*record).clone()).collect())
+    }
+
+    async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
+        self.check_open(Operation::CountVisibility)?;
+        let mut count = 0;
+        self.each_record(namespace, query, None, |_| {
+            count += 1;
+            Enough::No
+        });
+        Ok(count)
+    }
+
+    async fn count_visibility_groups(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        by: &GroupBy,
+    ) -> StoreResult<Vec<(String, u64)>> {
+        self.check_open(Operation::CountVisibilityGroups)?;
+        let mut groups: BTreeMap<(i32, String), u64> = BTreeMap::new();
+        self.each_record(namespace, query, None, |record| {
+            let rank = match by {
+                GroupBy::ExecutionStatus => i32::from(record.status),
+                GroupBy::Keyword(_) => 0,
+            };
+            *groups.entry((rank, evaluate::group(by, &record).into_owned())).or_default() += 1;
+            Enough::No
+        });
+        Ok(groups.into_iter().map(|((_, name), count)| (name, count)).collect())
+    }
+}
