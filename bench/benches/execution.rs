@@ -15,6 +15,7 @@ use perdure_execution::{
     workflow::{
         NewRun, NewTask, Signal, Transition, WorkflowState,
         calls::{heartbeat, signal, start_activity, start_task, task_completed},
+        commands::Neighbours,
     },
 };
 use perdure_kernel::{ExecutionKey, Namespace, NamespaceId, Timestamp, random::SplitMix};
@@ -152,7 +153,11 @@ fn complete(world: &World, state: &WorkflowState, commands: Vec<Command>) -> Tra
         ..Default::default()
     };
     let request = RespondWorkflowTaskCompletedRequest { commands, ..Default::default() };
-    world.decide(|env| task_completed::decide(state, &token, request, env)).unwrap().transition.unwrap()
+    world
+        .decide(|env| task_completed::decide(state, &token, request, &Neighbours::default(), env))
+        .unwrap()
+        .transition
+        .unwrap()
 }
 
 /// A run with `pending` activities, the first of them started. Returns it with the first one's task.
@@ -160,7 +165,7 @@ fn with_pending(world: &World, pending: usize) -> (WorkflowState, records::Queue
     let scheduled = complete(world, &take_task(world, &begin(world)), (0..pending).map(schedule).collect());
     let first = scheduled.tasks.iter().find_map(|task| match task {
         NewTask::Activity(task) => Some(task),
-        NewTask::Workflow(_) => None,
+        _ => None,
     });
     let first = first.unwrap();
     let task = records::QueuedTask {

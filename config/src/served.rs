@@ -123,6 +123,9 @@ served! {
     HISTORY_COUNT: Count, "limit.historyCount.error", Namespace, 51_200, Positive, "event count over which a workflow is terminated";
     MUTABLE_STATE_SIZE: Count, "limit.mutableStateSize.error", Global, 8 * MIB, Positive, "state size over which a workflow is terminated, in bytes";
     PENDING_ACTIVITIES: Count, "limit.numPendingActivities.error", Namespace, 2000, Any, "most pending activities of a workflow";
+    PENDING_CHILDREN: Count, "limit.numPendingChildExecutions.error", Namespace, 2000, Any, "most pending children of a workflow";
+    PENDING_EXTERNAL_SIGNALS: Count, "limit.numPendingSignals.error", Namespace, 2000, Any, "most pending signals of a workflow to others";
+    PENDING_EXTERNAL_CANCELS: Count, "limit.numPendingCancelRequests.error", Namespace, 2000, Any, "most pending cancellations of others by a workflow";
     SIGNALS_PER_EXECUTION: Count, "history.maximumSignalsPerExecution", Namespace, 10_000, Any, "most signals of a run; 0 is no limit";
     BUFFERED_EVENTS: Count, "history.maximumBufferedEventsBatch", Global, 100, Positive, "most events buffered behind a workflow task";
     BUFFERED_EVENTS_SIZE: Count, "history.maximumBufferedEventsSizeInBytes", Global, 2 * MIB, Positive, "most bytes of events buffered behind a workflow task";
@@ -139,6 +142,8 @@ served! {
     EAGER_WORKFLOW_START: Switch, "system.enableEagerWorkflowStart", Namespace, true, Any, "whether a start may answer with the first workflow task";
     EAGER_ACTIVITIES: Switch, "system.enableActivityEagerExecution", Namespace, true, Any, "whether a workflow task completion may answer with activity tasks";
     WORKFLOW_PAUSE: Switch, "frontend.WorkflowPauseEnabled", Namespace, false, Any, "whether workflows may be paused";
+    CROSS_NAMESPACE_COMMANDS: Switch, "system.enableCrossNamespaceCommands", Global, false, Any, "whether workflows may act on workflows of other namespaces";
+    PARENT_CLOSE_POLICY_THRESHOLD: Count, "history.parentClosePolicyThreshold", Namespace, 10, Any, "children from which a closing parent leaves them to another identity";
     RETENTION_MIN: Time, "system.namespaceMinRetentionLocal", Global, secs(3600), Any, "shortest retention a namespace may have";
 
     // Task queues.

@@ -140,6 +140,15 @@ impl Settings {
             history_count_max: count(served::HISTORY_COUNT, standard.history_count_max),
             mutable_state_size_max: count(served::MUTABLE_STATE_SIZE, standard.mutable_state_size_max),
             pending_activities_max: count(served::PENDING_ACTIVITIES, standard.pending_activities_max),
+            pending_children_max: count(served::PENDING_CHILDREN, standard.pending_children_max),
+            pending_external_signals_max: count(
+                served::PENDING_EXTERNAL_SIGNALS,
+                standard.pending_external_signals_max,
+            ),
+            pending_external_cancels_max: count(
+                served::PENDING_EXTERNAL_CANCELS,
+                standard.pending_external_cancels_max,
+            ),
             signals_per_execution_max: count(served::SIGNALS_PER_EXECUTION, standard.signals_per_execution_max),
             buffered_events_max: count(served::BUFFERED_EVENTS, standard.buffered_events_max),
             buffered_events_size_max: count(served::BUFFERED_EVENTS_SIZE, standard.buffered_events_size_max),
@@ -168,6 +177,11 @@ impl Settings {
             cancel_polls_on_shutdown: switch(served::CANCEL_POLLS_ON_SHUTDOWN, standard.cancel_polls_on_shutdown),
             eager_activities: switch(served::EAGER_ACTIVITIES, standard.eager_activities),
             workflow_pause: switch(served::WORKFLOW_PAUSE, standard.workflow_pause),
+            cross_namespace_commands: switch(served::CROSS_NAMESPACE_COMMANDS, standard.cross_namespace_commands),
+            parent_close_policy_threshold: count(
+                served::PARENT_CLOSE_POLICY_THRESHOLD,
+                standard.parent_close_policy_threshold,
+            ),
             duration_max: standard.duration_max,
         }
     }

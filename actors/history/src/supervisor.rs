@@ -54,7 +54,7 @@ impl History {
     }
 
     /// Spawns the shards, spread over the system's threads. A second call does nothing.
-    pub fn start(&self, system: &ActorSystem, parts: &HistoryParts, matching: &MatchingClient) {
+    pub fn start(self: &Arc<Self>, system: &ActorSystem, parts: &HistoryParts, matching: &MatchingClient) {
         self.shards.get_or_init(|| {
             let count = parts.shard_map.shards().count().max(1);
             let spawn = |(index, id): (usize, ShardId)| {
@@ -62,6 +62,7 @@ impl History {
                     id,
                     store: Arc::clone(&parts.store),
                     matching: matching.clone(),
+                    history: self.client(),
                     namespaces: Arc::clone(&parts.namespaces),
                     archetypes: Arc::clone(&parts.archetypes),
                     settings: HistorySettings {

@@ -10,7 +10,11 @@ use perdure_proto::{
 };
 use perdure_runtime::{Permit, Recipient};
 
-use crate::{Ask, Caller, QueueName, ask::calls};
+use crate::{
+    Ask, Caller, QueueName,
+    ask::calls,
+    family::{ChildClosed, ChildStart, ExternalCancel, ExternalSignal, FirstTask, ParentClosed},
+};
 
 /// A request with the token that names the task it answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +129,18 @@ calls! {
         StartActivityTask(Box<ActivityTaskStart>) -> Box<ws::PollActivityTaskQueueResponse>;
         /// From matching: a poller took a direct query.
         StartQueryTask(QueryTaskStart) -> Box<ws::PollWorkflowTaskQueueResponse>;
+        /// From a parent: starts a child without its first workflow task. Answers with its run id.
+        StartChild(Box<ChildStart>) -> String;
+        /// From a parent: lets a started child begin. A child that has begun is left alone.
+        FirstTask(FirstTask) -> ();
+        /// From another workflow: adds a signal.
+        SignalExternal(Box<ExternalSignal>) -> ();
+        /// From another workflow: asks the workflow to cancel.
+        CancelExternal(Box<ExternalCancel>) -> ();
+        /// From a child: it has closed for good.
+        ChildClosed(Box<ChildClosed>) -> ();
+        /// From a parent that has closed: its policy is applied.
+        ParentClosed(Box<ParentClosed>) -> ();
     }
 }
 

@@ -6,6 +6,7 @@
 //! when it is not.
 
 pub mod ask;
+pub mod family;
 pub mod history;
 pub mod matching;
 pub mod namespaces;

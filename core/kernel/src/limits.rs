@@ -45,6 +45,12 @@ pub struct Limits {
     pub mutable_state_size_max: usize,
     /// `limit.numPendingActivities.error`
     pub pending_activities_max: usize,
+    /// `limit.numPendingChildExecutions.error`; 0 is no limit
+    pub pending_children_max: usize,
+    /// `limit.numPendingSignals.error`; 0 is no limit
+    pub pending_external_signals_max: usize,
+    /// `limit.numPendingCancelRequests.error`; 0 is no limit
+    pub pending_external_cancels_max: usize,
     /// `history.maximumSignalsPerExecution`; 0 is no limit
     pub signals_per_execution_max: usize,
     /// `history.maximumBufferedEventsBatch`
@@ -81,6 +87,10 @@ pub struct Limits {
     pub eager_activities: bool,
     /// `frontend.WorkflowPauseEnabled`
     pub workflow_pause: bool,
+    /// `system.enableCrossNamespaceCommands`
+    pub cross_namespace_commands: bool,
+    /// `history.parentClosePolicyThreshold`: a parent with so many children closes them under another identity
+    pub parent_close_policy_threshold: usize,
     /// Longest duration kept as given; longer ones are cut to it without an error
     pub duration_max: Duration,
 }
@@ -111,6 +121,9 @@ impl Default for Limits {
             history_count_max: 51_200,
             mutable_state_size_max: 8 * MIB,
             pending_activities_max: 2000,
+            pending_children_max: 2000,
+            pending_external_signals_max: 2000,
+            pending_external_cancels_max: 2000,
             signals_per_execution_max: 10_000,
             buffered_events_max: 100,
             buffered_events_size_max: 2 * MIB,
@@ -129,6 +142,8 @@ impl Default for Limits {
             eager_workflow_start: true,
             eager_activities: true,
             workflow_pause: false,
+            cross_namespace_commands: false,
+            parent_close_policy_threshold: 10,
             duration_max: 100 * 365 * DAY,
         }
     }

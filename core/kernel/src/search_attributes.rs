@@ -59,6 +59,12 @@ enum Known {
 
 /// Checks names, values and sizes.
 pub fn check(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
+    check_values(attributes, namespace)?;
+    check_sizes(attributes, namespace)
+}
+
+/// Checks names and values.
+pub fn check_values(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
     let Some(attributes) = attributes.filter(|attributes| !attributes.indexed_fields.is_empty()) else { return Ok(()) };
     let limits = &namespace.limits;
     let fields = &attributes.indexed_fields;
@@ -83,7 +89,14 @@ pub fn check(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> Se
             )));
         }
     }
-    for (name, payload) in fields {
+    Ok(())
+}
+
+/// Checks sizes.
+pub fn check_sizes(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
+    let Some(attributes) = attributes else { return Ok(()) };
+    let limits = &namespace.limits;
+    for (name, payload) in &attributes.indexed_fields {
         let (size, size_max) = (payload.data.len(), limits.search_attribute_value_size_max);
         if size > size_max {
             return Err(ServiceError::invalid_argument(format!(

@@ -1,7 +1,13 @@
 //! What workers answer to workflow tasks.
 
 use perdure_kernel::{BusinessKey, ServiceResult};
-use perdure_proto::{api::workflowservice as ws, tokens};
+use perdure_proto::{
+    api::{
+        command::{Command, command::Attributes},
+        workflowservice as ws,
+    },
+    tokens,
+};
 use perdure_rpc::history::WithToken;
 
 use crate::{
@@ -25,8 +31,29 @@ pub(super) async fn respond_workflow_task_completed(
         call.limits(),
     )?;
     let key = key_of(&call)?;
+    find_namespaces(shared, &call, &request.commands).await;
     let request = Box::new(WithToken { token: call.token, request });
     shared.history.ask(&key, call.caller, request, call.permit).await
+}
+
+/// Other namespaces that commands name are read into the cache, where the shard looks. One that does not exist
+/// is the shard's to refuse.
+async fn find_namespaces(shared: &Shared, call: &Call<tokens::WorkflowTask>, commands: &[Command]) {
+    for name in commands.iter().filter_map(named_namespace) {
+        if !name.is_empty() && name != call.caller.namespace.name {
+            let _ = shared.namespaces.resolve(name).await;
+        }
+    }
+}
+
+/// The namespace that a command names.
+fn named_namespace(command: &Command) -> Option<&str> {
+    match command.attributes.as_ref()? {
+        Attributes::StartChildWorkflowExecutionCommandAttributes(start) => Some(&start.namespace),
+        Attributes::SignalExternalWorkflowExecutionCommandAttributes(signal) => Some(&signal.namespace),
+        Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(cancel) => Some(&cancel.namespace),
+        _ => None,
+    }
 }
 
 pub(super) async fn respond_workflow_task_failed(

@@ -7,6 +7,7 @@ use perdure_execution::{
     workflow::{
         Decision, Durability, WorkflowState,
         calls::{self, activity_outcome, start_task::Match, task_completed},
+        commands::Neighbours,
         describe::describe,
         limits,
     },
@@ -22,6 +23,7 @@ use perdure_runtime::{Ctx, Permit, Reply};
 use super::{
     Shard,
     commit::AfterCommit,
+    family,
     holder::Holder,
     poll_response::{Needs, TaskAnswer, activity_answer},
     reads::not_found,
@@ -53,6 +55,7 @@ impl Shard {
             HistoryCall::ReadHistory(ask) => return self.read_history(key, holder, found, ask, ctx),
             HistoryCall::ReadHistoryReverse(ask) => return self.read_history_reverse(key, holder, found, ask, ctx),
             HistoryCall::Query(ask) => return self.query(key, holder, found, ask, ctx),
+            HistoryCall::StartChild(ask) => return self.start_child_run(key, holder, found.ok(), ask, ctx),
             other => other,
         };
         let index = match found {
@@ -146,7 +149,15 @@ impl Shard {
                 let reply = ask.reply;
                 answer.send(self, &run.state.key, ctx, move |answer| reply.send(answer));
             }
+            HistoryCall::FirstTask(ask) => {
+                self.change(target, ask, |state, _, env| calls::first_task::decide(state, env), |()| (), ctx);
+            }
+            HistoryCall::SignalExternal(ask) => self.change(target, ask, family::decide_signal, |()| (), ctx),
+            HistoryCall::CancelExternal(ask) => self.change(target, ask, family::decide_cancel, |()| (), ctx),
+            HistoryCall::ChildClosed(ask) => self.change(target, ask, family::decide_child_closed, |()| (), ctx),
+            HistoryCall::ParentClosed(ask) => self.change(target, ask, family::decide_parent_closed, |()| (), ctx),
             HistoryCall::Act(_)
+            | HistoryCall::StartChild(_)
             | HistoryCall::StartWorkflow(_)
             | HistoryCall::SignalWithStart(_)
             | HistoryCall::ReadHistory(_)
@@ -252,7 +263,10 @@ impl Shard {
         let query_results = std::mem::take(&mut completed.query_results);
         let run_key = holder.runs[index].state.key.clone();
         let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
-        let decision = task_completed::decide(&holder.runs[index].state, &token, completed, &mut env);
+        let namespaces = Arc::clone(&self.namespaces);
+        let find = |name: &str| namespaces.by_name(name);
+        let neighbours = Neighbours::of(&completed.commands, &namespace.name, find);
+        let decision = task_completed::decide(&holder.runs[index].state, &token, completed, &neighbours, &mut env);
         let (transition, answer) = match decision {
             Ok(Decision { transition: Some(transition), answer }) => (transition, answer),
             Ok(Decision { transition: None, .. }) => {

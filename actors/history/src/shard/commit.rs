@@ -23,8 +23,8 @@ use prost::Message;
 
 use super::{
     Shard,
-    dispatch::execution_ref,
     holder::{Current, Holder},
+    immediate::{execution_ref, stored_task},
     message::ShardMsg,
     run::Run,
 };
@@ -165,7 +165,7 @@ impl Shard {
     /// Puts a task into the open batch; it is handed out once that is durable. Gives its id.
     pub(super) fn stage_task(&mut self, key: &ExecutionKey, task: NewTask, staged: &mut Staged) -> Option<i64> {
         let id = self.lease.as_mut()?.take_id();
-        let task = immediate_task(id, key, task);
+        let task = stored_task(id, key, task);
         self.immediate.stage(task.clone());
         self.pipeline.open.tasks.push(task);
         staged.tasks.push(id);
@@ -244,7 +244,7 @@ impl Shard {
                 self.immediate.release(id);
             }
             for id in decision.tasks {
-                self.dispatch(id, ctx);
+                self.begin_task(id, ctx);
             }
             (decision.after)(self, Ok(()), ctx);
             keys.push(decision.key);
@@ -353,13 +353,4 @@ fn encode_events(events: &[std::sync::Arc<perdure_proto::api::history::HistoryEv
         prost::encoding::message::encode(EVENTS_FIELD, &**event, &mut buffer);
     }
     buffer.freeze()
-}
-
-fn immediate_task(id: i64, key: &ExecutionKey, task: NewTask) -> records::ImmediateTask {
-    use records::immediate_task::Task;
-    let task = match task {
-        NewTask::Workflow(task) => Task::WorkflowTask(task),
-        NewTask::Activity(task) => Task::ActivityTask(task),
-    };
-    records::ImmediateTask { id, execution: Some(execution_ref(key)), task: Some(task) }
 }

@@ -86,7 +86,7 @@ impl Shard {
                 Err(error) => tracing::error!(shard = %self.id, %error, first_id = row.first_id, "task row is damaged"),
             }
         }
-        self.dispatch_resumed(ctx);
+        self.begin_resumed(ctx);
         for job in std::mem::take(&mut self.waiting) {
             self.submit(job, ctx);
         }

@@ -45,18 +45,23 @@ impl Shard {
             return;
         }
         holder.loading = false;
-        match loaded.result {
+        let failed_task = match loaded.result {
             Ok(found) => {
                 holder.current = found.current;
                 if let Err(error) = place(&self.archetypes, holder, &loaded.key, found.run, ctx.now()) {
                     tracing::error!(shard = %self.id, workflow_id = %loaded.key.business_id, %error, "execution is damaged");
-                    refuse_first(holder, &mut self.timers, ctx.now(), ServiceError::new(ErrorKind::DataLoss, error));
+                    refuse_first(holder, &mut self.timers, ctx.now(), ServiceError::new(ErrorKind::DataLoss, error))
+                } else {
+                    None
                 }
             }
             Err(error) => {
                 tracing::warn!(shard = %self.id, %error, "execution cannot be read");
-                refuse_first(holder, &mut self.timers, ctx.now(), unreadable(&error));
+                refuse_first(holder, &mut self.timers, ctx.now(), unreadable(&error))
             }
+        };
+        if let Some(id) = failed_task {
+            self.retry_task(id, ctx);
         }
         self.advance(&loaded.key, ctx);
     }
@@ -93,15 +98,18 @@ fn place(
     Ok(())
 }
 
-/// The work that caused the read is answered; what waits behind it asks for itself. A wake-up is tried again.
-fn refuse_first(holder: &mut Holder, timers: &mut TimerQueue, now: Timestamp, error: ServiceError) {
+/// The work that caused the read is answered; what waits behind it asks for itself. A wake-up is tried again,
+/// and so is a task, which is named.
+fn refuse_first(holder: &mut Holder, timers: &mut TimerQueue, now: Timestamp, error: ServiceError) -> Option<i64> {
     match holder.waiting.pop_front() {
+        Some((_, Job::Task { id, .. })) => return Some(id),
         Some((_, Job::Wake { key, entry })) if error.kind == ErrorKind::Unavailable => {
             timers.postpone(entry, now + WAKE_RETRY_DELAY, key);
         }
         Some((_, job)) => job.refuse(error),
         None => {}
     }
+    None
 }
 
 /// What a client hears when the store cannot be read.

@@ -1,6 +1,6 @@
 //! What a shard is told.
 
-use perdure_kernel::{BusinessKey, ServiceError, ServiceResult};
+use perdure_kernel::{BusinessKey, ServiceError};
 use perdure_persistence::{
     StoreError,
     shard::{ImmediateBatch, ShardLease, StoredExecution, TimerRow},
@@ -9,7 +9,7 @@ use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{Ask, HistoryCall};
 use std::sync::Arc;
 
-use super::holder::Current;
+use super::{holder::Current, immediate::Heard};
 
 /// A message to a shard.
 pub(crate) enum ShardMsg {
@@ -26,12 +26,12 @@ pub(crate) enum ShardMsg {
         /// What the store said.
         result: Result<(), StoreError>,
     },
-    /// Matching took a task, or refused it.
-    TaskHanded {
+    /// Whom an immediate task called has answered.
+    TaskHeard {
         /// The task's id.
         id: i64,
-        /// What matching said.
-        result: ServiceResult<()>,
+        /// What was said.
+        heard: Heard,
     },
     /// A page of timer rows was read.
     TimersRead {

@@ -4,9 +4,10 @@ mod actor;
 mod cache;
 mod calls;
 mod commit;
-mod dispatch;
 mod events;
+mod family;
 mod holder;
+mod immediate;
 mod lease;
 mod load;
 mod message;
@@ -27,12 +28,12 @@ use std::{
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
 use perdure_persistence::SharedStore;
-use perdure_rpc::{MatchingClient, NamespaceService};
+use perdure_rpc::{HistoryClient, MatchingClient, NamespaceService};
 use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
-    actor::Waits, cache::Cache, commit::Pipeline, dispatch::Immediate, holder::Holder, lease::Lease, message::ShardMsg,
-    timers::TimerQueue, watch::Watchers, work::Job,
+    actor::Waits, cache::Cache, commit::Pipeline, holder::Holder, immediate::Immediate, lease::Lease,
+    message::ShardMsg, timers::TimerQueue, watch::Watchers, work::Job,
 };
 use crate::HistorySettings;
 
@@ -44,6 +45,8 @@ pub(crate) struct ShardParts {
     pub(crate) id: ShardId,
     pub(crate) store: SharedStore,
     pub(crate) matching: MatchingClient,
+    /// Reaches the other shards, and this one.
+    pub(crate) history: HistoryClient,
     pub(crate) namespaces: Arc<dyn NamespaceService>,
     pub(crate) archetypes: Arc<Registry>,
     pub(crate) settings: HistorySettings,
@@ -55,6 +58,7 @@ pub(crate) struct Shard {
     id: ShardId,
     store: SharedStore,
     matching: MatchingClient,
+    history: HistoryClient,
     namespaces: Arc<dyn NamespaceService>,
     archetypes: Arc<Registry>,
     settings: HistorySettings,
@@ -83,6 +87,7 @@ impl Shard {
             id: parts.id,
             store: Arc::clone(&parts.store),
             matching: parts.matching.clone(),
+            history: parts.history.clone(),
             namespaces: Arc::clone(&parts.namespaces),
             archetypes: Arc::clone(&parts.archetypes),
             settings: parts.settings.clone(),
@@ -182,7 +187,7 @@ impl Actor for Shard {
             ShardMsg::LeaseTaken(taken) => self.lease_taken(taken, ctx),
             ShardMsg::Loaded(loaded) if loaded.epoch == self.epoch => self.loaded(*loaded, ctx),
             ShardMsg::Committed { epoch, result } if epoch == self.epoch => self.committed(result, ctx),
-            ShardMsg::TaskHanded { id, result } => self.task_handed(id, result, ctx),
+            ShardMsg::TaskHeard { id, heard } => self.task_heard(id, heard, ctx),
             ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
             // Answers to what the shard asked under an earlier lease.

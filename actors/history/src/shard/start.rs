@@ -107,7 +107,7 @@ impl Shard {
     }
 
     /// Stages a new run, in place of the one at `replaces` if there is one.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         key: &BusinessKey,
         holder: &mut Holder,

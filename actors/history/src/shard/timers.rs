@@ -5,18 +5,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
 use perdure_execution::{Env, workflow::timers::Woken};
-use perdure_kernel::{Archetype, BusinessKey, ExecutionKey, NamespaceId, Timestamp};
+use perdure_kernel::{Archetype, BusinessKey, ExecutionKey, Timestamp};
 use perdure_persistence::{StoreError, shard::TimerRow};
 use perdure_proto::records;
 use perdure_runtime::Ctx;
 use prost::Message;
 
-use super::{Shard, holder::Holder, message::ShardMsg, run::Run, work::Job};
+use super::{Shard, holder::Holder, immediate::execution_key, message::ShardMsg, run::Run, work::Job};
 
 /// Rows read at a time.
 pub(super) const PAGE: usize = 2_500;
@@ -301,19 +300,10 @@ fn is_expected(run: &Run, (_, id): Entry) -> bool {
     run.state.volatile.run.wake_id == id || run.volatile_wake.is_some_and(|(_, armed)| armed == id)
 }
 
-fn execution_key(execution: &records::ExecutionRef) -> ExecutionKey {
-    ExecutionKey {
-        business: BusinessKey {
-            namespace_id: NamespaceId::from(execution.namespace_id.as_str()),
-            archetype: Archetype(u16::try_from(execution.archetype).unwrap_or_default()),
-            business_id: Arc::from(execution.business_id.as_str()),
-        },
-        run_id: Arc::from(execution.run_id.as_str()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use perdure_kernel::NamespaceId;
+
     use super::*;
 
     fn key() -> ExecutionKey {
@@ -321,7 +311,7 @@ mod tests {
     }
 
     fn row(second: i64) -> TimerRow {
-        let task = records::WakeTask { execution: Some(super::super::dispatch::execution_ref(&key())) };
+        let task = records::WakeTask { execution: Some(super::super::immediate::execution_ref(&key())) };
         TimerRow { fire_at: at(second), id: second, task: task.encode_to_vec().into() }
     }
 

@@ -11,6 +11,7 @@ use super::{
     Shard,
     actor::ActAsk,
     holder::{Current, Holder},
+    immediate::{AtWork, Heard, execution_key},
 };
 
 /// A piece of work for one business id.
@@ -30,6 +31,15 @@ pub(super) enum Job {
         key: ExecutionKey,
         /// The entry in the timer queue.
         entry: (Timestamp, i64),
+    },
+    /// An immediate task is about a run.
+    Task {
+        /// Which run.
+        key: ExecutionKey,
+        /// The task.
+        id: i64,
+        /// What it heard; `None` when it begins.
+        heard: Option<Heard>,
     },
 }
 
@@ -76,14 +86,16 @@ impl Job {
             Self::Call(call) => call.refuse(error),
             Self::Again { ask, .. } => ask.refuse(error),
             // The row is still in the store and comes again with the next lease.
-            Self::Wake { .. } => {}
+            Self::Wake { .. } | Self::Task { .. } => {}
         }
     }
 
     /// Whose work it is.
     pub(super) fn target(&self) -> (BusinessKey, Selector) {
         match self {
-            Self::Wake { key, .. } => (key.business.clone(), Selector::Run(Arc::clone(&key.run_id))),
+            Self::Wake { key, .. } | Self::Task { key, .. } => {
+                (key.business.clone(), Selector::Run(Arc::clone(&key.run_id)))
+            }
             Self::Call(call) => target_of_call(call),
             Self::Again { ask, .. } => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
         }
@@ -144,6 +156,22 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         }
         HistoryCall::StartWorkflowTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
         HistoryCall::StartActivityTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
+        HistoryCall::StartChild(ask) => named(&ask.caller.namespace.id, &ask.request.request.workflow_id, ""),
+        HistoryCall::FirstTask(ask) => {
+            (ask.request.run.business.clone(), Selector::Run(Arc::clone(&ask.request.run.run_id)))
+        }
+        HistoryCall::SignalExternal(ask) => {
+            execution(&ask.caller.namespace.id, ask.request.request.workflow_execution.as_ref())
+        }
+        HistoryCall::CancelExternal(ask) => {
+            execution(&ask.caller.namespace.id, ask.request.request.workflow_execution.as_ref())
+        }
+        HistoryCall::ChildClosed(ask) => {
+            let key = execution_key(&ask.request.parent);
+            (key.business, Selector::Run(key.run_id))
+        }
+        // Whichever run of the chain is the present one.
+        HistoryCall::ParentClosed(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
         HistoryCall::StartQueryTask(ask) => {
             (ask.request.run.business.clone(), Selector::Run(Arc::clone(&ask.request.run.run_id)))
         }
@@ -192,6 +220,10 @@ impl Shard {
             Job::Call(call) => self.handle_call(key, holder, found.ok_or(selector), call, ctx),
             Job::Again { ask, until } => self.act(key, holder, found, ask, Some(until), ctx),
             Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
+            Job::Task { id, heard, .. } => match found {
+                Some(index) => self.work_task(AtWork { id, key, holder, index }, heard, ctx),
+                None => self.drop_task(id),
+            },
         }
     }
 }

@@ -77,6 +77,7 @@ impl WorkflowState {
             Attributes::WorkflowExecutionStartedEventAttributes(start) => {
                 self.started(start, at);
                 self.record.user_metadata.clone_from(&event.user_metadata);
+                self.record.start_links.clone_from(&event.links);
             }
             Attributes::WorkflowExecutionCompletedEventAttributes(close) => {
                 self.closed(event, at, WorkflowExecutionStatus::Completed, &close.new_execution_run_id);
@@ -116,6 +117,18 @@ impl WorkflowState {
                     self.memo = Arc::new(Memo { fields: merged });
                 }
             }
+            Attributes::StartChildWorkflowExecutionInitiatedEventAttributes(initiated) => {
+                self.child_initiated(event, initiated);
+            }
+            Attributes::ChildWorkflowExecutionStartedEventAttributes(started) => {
+                self.child_started(started, event.event_id);
+            }
+            Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(initiated) => {
+                self.external_signal_initiated(event.event_id, initiated);
+            }
+            Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(initiated) => {
+                self.external_cancel_initiated(event.event_id, initiated);
+            }
             // What takes effect when it comes, and events that change nothing but the history.
             _ => self.apply_at_once(event),
         }
@@ -138,7 +151,9 @@ impl WorkflowState {
             Attributes::ActivityTaskCanceledEventAttributes(done) => self.activity_closed(done.scheduled_event_id),
             Attributes::TimerFiredEventAttributes(timer) => self.timer_closed(timer.started_event_id),
             Attributes::TimerCanceledEventAttributes(timer) => self.timer_closed(timer.started_event_id),
-            _ => {}
+            // While it waits in the buffer, the child is known to be started, but not by which event.
+            Attributes::ChildWorkflowExecutionStartedEventAttributes(started) => self.child_started(started, 0),
+            other => self.family_ended(other),
         }
     }
 

@@ -9,7 +9,7 @@ use prost::Message;
 use super::{change::Change, draft::Draft};
 
 impl Draft<'_, '_> {
-    /// Appends the waiting events. Order of arrival is kept, but the ends of activities come last: a
+    /// Appends the waiting events. Order of arrival is kept, but the ends of activities and children come last: a
     /// worker must see what happened before it sees what it waited for. Returns whether there were any.
     pub(crate) fn flush_buffer(&mut self) -> bool {
         let buffered = self.state.volatile.buffered.clone();
@@ -42,13 +42,31 @@ impl Draft<'_, '_> {
             || buffered.iter().map(|event| event.encoded_len()).sum::<usize>() > limits.buffered_events_size_max
     }
 
-    /// Gives a buffered event its id, and the end of an activity the id that its start got.
+    /// Gives a buffered event its id, and the end of an activity or child the id that its start got.
     fn append_buffered(&mut self, mut event: HistoryEvent, started: &mut BTreeMap<i64, i64>) {
         event.task_id += self.state.next_event_id() - event.event_id;
         event.event_id = self.state.next_event_id();
         match event.attributes.as_mut() {
             Some(Attributes::ActivityTaskStartedEventAttributes(start)) => {
                 started.insert(start.scheduled_event_id, event.event_id);
+            }
+            Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(start)) => {
+                started.insert(start.initiated_event_id, event.event_id);
+            }
+            Some(Attributes::ChildWorkflowExecutionCompletedEventAttributes(end)) => {
+                relink(&mut end.started_event_id, end.initiated_event_id, started);
+            }
+            Some(Attributes::ChildWorkflowExecutionFailedEventAttributes(end)) => {
+                relink(&mut end.started_event_id, end.initiated_event_id, started);
+            }
+            Some(Attributes::ChildWorkflowExecutionCanceledEventAttributes(end)) => {
+                relink(&mut end.started_event_id, end.initiated_event_id, started);
+            }
+            Some(Attributes::ChildWorkflowExecutionTimedOutEventAttributes(end)) => {
+                relink(&mut end.started_event_id, end.initiated_event_id, started);
+            }
+            Some(Attributes::ChildWorkflowExecutionTerminatedEventAttributes(end)) => {
+                relink(&mut end.started_event_id, end.initiated_event_id, started);
             }
             Some(Attributes::ActivityTaskCompletedEventAttributes(end)) => {
                 relink(&mut end.started_event_id, end.scheduled_event_id, started);
@@ -68,8 +86,8 @@ impl Draft<'_, '_> {
     }
 }
 
-fn relink(started_event_id: &mut i64, scheduled_event_id: i64, started: &BTreeMap<i64, i64>) {
-    if let Some(id) = started.get(&scheduled_event_id) {
+fn relink(started_event_id: &mut i64, first_event_id: i64, started: &BTreeMap<i64, i64>) {
+    if let Some(id) = started.get(&first_event_id) {
         *started_event_id = *id;
     }
 }

@@ -42,13 +42,23 @@ impl Change {
     }
 }
 
-/// A task to hand to matching once the transition is durable.
+/// Something to do outside the run once the transition is durable.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NewTask {
     /// A workflow task.
     Workflow(records::DispatchWorkflowTask),
     /// An activity attempt.
     Activity(records::DispatchActivityTask),
+    /// Start a pending child.
+    StartChild(records::StartChild),
+    /// Deliver a pending signal to another workflow.
+    SignalExternal(records::SignalExternal),
+    /// Deliver a pending cancellation to another workflow.
+    CancelExternal(records::CancelExternal),
+    /// Tell the parent how this run ended.
+    ReportClose(Box<records::ReportClose>),
+    /// Apply the parent close policy to a child.
+    CloseChild(Box<records::CloseChild>),
 }
 
 /// When a transition must be on disk.

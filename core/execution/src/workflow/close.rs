@@ -28,8 +28,14 @@ use super::{
 pub(crate) const SERVER_IDENTITY: &str = "history-service";
 
 impl Draft<'_, '_> {
-    /// Writes the closing event and gives up what the run waited for.
+    /// Ends the run and tells its parent and children.
     fn close(&mut self, attributes: Attributes, extras: EventExtras) {
+        self.end(attributes, extras);
+        self.tell_family();
+    }
+
+    /// Writes the closing event and gives up what the run waited for. Nobody is told.
+    fn end(&mut self, attributes: Attributes, extras: EventExtras) {
         self.state.volatile.run.task = None;
         self.clear_sticky();
         self.state.volatile.run.first_task_at = 0;

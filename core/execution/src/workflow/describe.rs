@@ -11,8 +11,9 @@ use perdure_proto::{
         enums::{EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
         taskqueue::TaskQueue,
         workflow::{
-            PendingActivityInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints, WorkflowExecutionConfig,
-            WorkflowExecutionExtendedInfo, WorkflowExecutionInfo, WorkflowExecutionVersioningInfo,
+            PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints,
+            WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+            WorkflowExecutionVersioningInfo,
         },
         workflowservice::DescribeWorkflowExecutionResponse,
     },
@@ -32,6 +33,7 @@ pub fn describe(state: &WorkflowState) -> DescribeWorkflowExecutionResponse {
         execution_config: Some(config(state)),
         workflow_execution_info: Some(info(state)),
         pending_activities: pending_activities(state),
+        pending_children: state.children.values().map(|child| pending_child(child)).collect(),
         pending_workflow_task: state.task().filter(|_| state.is_open()).map(pending_task),
         workflow_extended_info: Some(extended_info(state)),
         ..Default::default()
@@ -128,6 +130,16 @@ fn pending_task(task: &records::WorkflowTask) -> PendingWorkflowTaskInfo {
         original_scheduled_time: at(task.original_scheduled_time),
         started_time: at(task.started_time),
         attempt: task.attempt,
+    }
+}
+
+fn pending_child(child: &records::PendingChild) -> PendingChildExecutionInfo {
+    PendingChildExecutionInfo {
+        workflow_id: child.workflow_id.clone(),
+        run_id: child.started_run_id.clone(),
+        workflow_type_name: child.workflow_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+        initiated_id: child.initiated_event_id,
+        parent_close_policy: child.parent_close_policy,
     }
 }
 

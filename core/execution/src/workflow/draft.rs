@@ -103,6 +103,11 @@ impl<'a, 'e> Draft<'a, 'e> {
         }
     }
 
+    /// The latest event of this decision that joined the history.
+    pub(crate) fn last_event(&self) -> Option<&Arc<HistoryEvent>> {
+        self.changes.iter().rev().find_map(Change::event)
+    }
+
     /// Whether an activity was ended by this decision, or by an event that waits in the buffer.
     pub(crate) fn ends_activity(&self, scheduled_event_id: i64) -> bool {
         let decided = self.changes.iter().filter_map(Change::event).map(|event| &**event);

@@ -58,6 +58,8 @@ pub struct NewRun {
     pub signal: Option<Signal>,
     /// Identity of the starter that takes the first workflow task itself, if it may.
     pub eager_identity: Option<String>,
+    /// The first workflow task waits until the parent has recorded the start.
+    pub held: bool,
 }
 
 impl NewRun {
@@ -131,6 +133,7 @@ impl NewRun {
             user_metadata: request.user_metadata,
             signal: None,
             eager_identity: eager.then_some(request.identity),
+            held: false,
         }
     }
 
@@ -145,7 +148,9 @@ impl NewRun {
         if let Some(signal) = self.signal {
             draft.record_signal(signal);
         }
-        if backoff.is_zero() {
+        if self.held {
+            draft.state.volatile.run.first_task_held = true;
+        } else if backoff.is_zero() {
             match self.eager_identity {
                 Some(identity) => {
                     draft.schedule_task(Delivery::Inline);
@@ -247,10 +252,11 @@ impl Draft<'_, '_> {
             key,
             start,
             request_id,
-            links: Vec::new(),
+            links: self.state.record.start_links.clone(),
             user_metadata: None,
             signal: None,
             eager_identity: None,
+            held: false,
         };
         self.successor = Some(Box::new(run.begin(self.env)));
     }

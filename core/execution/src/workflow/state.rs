@@ -39,6 +39,12 @@ pub struct WorkflowState {
     pub timers: OrdMap<i64, Arc<records::Timer>>,
     /// Pending timers' started event ids by timer id.
     pub timer_ids: OrdMap<String, i64>,
+    /// Children that have not closed, by the id of their initiated event.
+    pub children: OrdMap<i64, Arc<records::PendingChild>>,
+    /// Signals on their way to other workflows, by the id of their initiated event.
+    pub external_signals: OrdMap<i64, Arc<records::PendingSignal>>,
+    /// Cancellations on their way to other workflows, by the id of their initiated event.
+    pub external_cancels: OrdMap<i64, Arc<records::PendingCancel>>,
     /// What events do not tell.
     pub volatile: Volatile,
 }
@@ -71,6 +77,9 @@ impl WorkflowState {
             activity_ids: OrdMap::new(),
             timers: OrdMap::new(),
             timer_ids: OrdMap::new(),
+            children: OrdMap::new(),
+            external_signals: OrdMap::new(),
+            external_cancels: OrdMap::new(),
             volatile: Volatile::default(),
         }
     }

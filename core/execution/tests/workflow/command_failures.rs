@@ -56,6 +56,7 @@ fn typed(kind: &str, json: &str) -> Payload {
 fn failing() -> Vec<(&'static str, Vec<Command>, Cause)> {
     let empty = |kind: CommandType| Command { command_type: kind.into(), ..Default::default() };
     let child = StartChildWorkflowExecutionCommandAttributes::default();
+    let nexus = Attributes::ScheduleNexusOperationCommandAttributes(Default::default());
     let child = Attributes::StartChildWorkflowExecutionCommandAttributes(child);
     let nothing = Attributes::FailWorkflowExecutionCommandAttributes(FailWorkflowExecutionCommandAttributes::default());
     let bad_policy = |adjust: fn(&mut perdure_proto::api::common::RetryPolicy)| {
@@ -126,7 +127,12 @@ fn failing() -> Vec<(&'static str, Vec<Command>, Cause)> {
             vec![continue_with(|next| next.cron_schedule = "never".to_owned())],
             Cause::BadContinueAsNewAttributes,
         ),
-        ("child", vec![command(CommandType::StartChildWorkflowExecution, child)], Cause::FeatureDisabled),
+        (
+            "child without id",
+            vec![command(CommandType::StartChildWorkflowExecution, child)],
+            Cause::BadStartChildExecutionAttributes,
+        ),
+        ("nexus operation", vec![command(CommandType::ScheduleNexusOperation, nexus)], Cause::FeatureDisabled),
         ("activity: nothing", vec![empty(CommandType::ScheduleActivityTask)], activity),
         (
             "cancel activity: nothing",

@@ -97,6 +97,7 @@ fn what_waits_for_a_worker_is_sent_again() {
         .map(|task| match task {
             NewTask::Workflow(task) => (task.scheduled_event_id, task.priority.as_ref().unwrap().priority_key),
             NewTask::Activity(task) => (task.scheduled_event_id, task.priority.as_ref().unwrap().priority_key),
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(keys, [(kit.activity("a"), 2), (kit.activity("b"), 5), (before.scheduled_event_id, 2)]);

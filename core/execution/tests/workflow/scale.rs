@@ -1,6 +1,6 @@
 //! A commit's cost does not grow with what is pending.
 
-use perdure_execution::workflow::calls::task_completed;
+use perdure_execution::workflow::{calls::task_completed, commands::Neighbours};
 use perdure_proto::api::workflowservice::RespondWorkflowTaskCompletedRequest;
 
 use crate::{
@@ -30,7 +30,8 @@ fn what_a_decision_touches_does_not_grow_with_what_is_pending() {
             commands: vec![start_timer("another", 5), cancel_timer("timer 1"), marker("m")],
             ..Default::default()
         };
-        let decision = task_completed::decide(&kit.state, &kit.token(), request, &mut env).unwrap();
+        let decision =
+            task_completed::decide(&kit.state, &kit.token(), request, &Neighbours::default(), &mut env).unwrap();
         let transition = decision.transition.unwrap();
         // What was pending is shared with the state before, not copied.
         let shared = |id: i64| {

@@ -6,7 +6,12 @@
 pub mod activity_outcome;
 pub mod attach;
 pub mod cancel;
+pub mod child_closed;
+pub mod child_start;
 pub mod delete;
+pub mod external_cancel;
+pub mod external_signal;
+pub mod first_task;
 pub mod heartbeat;
 pub mod pause;
 pub mod reset_sticky;
@@ -19,12 +24,18 @@ pub mod terminate;
 pub mod update_options;
 
 use perdure_kernel::ServiceError;
+use perdure_proto::api::common::WorkflowExecution;
 
 use super::state::WorkflowState;
 
 /// The refusal of calls that need an open run.
 pub(crate) fn require_open(state: &WorkflowState) -> Result<(), ServiceError> {
     if state.is_open() { Ok(()) } else { Err(ServiceError::not_found("workflow execution already completed")) }
+}
+
+/// The refusal of calls that are meant for children of another workflow.
+pub(crate) fn require_child(state: &WorkflowState, parent: &WorkflowExecution) -> Result<(), ServiceError> {
+    if state.is_child_of(parent) { Ok(()) } else { Err(ServiceError::not_found("workflow parent does not match")) }
 }
 
 /// The refusal of calls that name a chain the run is not part of.

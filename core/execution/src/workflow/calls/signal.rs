@@ -2,12 +2,13 @@
 
 use perdure_kernel::{ServiceError, ServiceResult};
 use perdure_proto::api::{
+    common::WorkflowExecution,
     enums::{EventType, ResourceExhaustedCause, ResourceExhaustedScope},
     history::WorkflowExecutionSignaledEventAttributes,
     workflowservice::SignalWorkflowExecutionRequest,
 };
 
-use super::require_open;
+use super::{require_child, require_open};
 use crate::{
     Env,
     workflow::{Decision, Signal, WorkflowState, change::Durability, draft::Draft, task::Delivery},
@@ -56,6 +57,25 @@ pub fn decide(state: &WorkflowState, signal: Signal, hasty: bool, env: &mut Env<
     }
     draft.force_close_on_overflow();
     Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
+}
+
+/// Records a signal from another workflow, which may be meant for a child of that one only.
+pub fn from_workflow(
+    state: &WorkflowState,
+    mut signal: Signal,
+    from: WorkflowExecution,
+    child_only: bool,
+    env: &mut Env<'_>,
+) -> ServiceResult<Decision<()>> {
+    if state.volatile.signal_requests.contains(&signal.request_id) {
+        return Ok(Decision::nothing(()));
+    }
+    require_open(state)?;
+    if child_only {
+        require_child(state, &from)?;
+    }
+    signal.attributes.external_workflow_execution = Some(from);
+    decide(state, signal, false, env)
 }
 
 /// Signals in the buffer: they count once they join the history.

@@ -17,7 +17,7 @@ use crate::{
         Decision, Transition, WorkflowState,
         change::Durability,
         close::SERVER_IDENTITY,
-        commands::{CommandFailure, Commands},
+        commands::{CommandFailure, Commands, Neighbours},
         draft::Draft,
         task::{Delivery, TaskFailure, TaskStart, as_nanos},
     },
@@ -50,11 +50,13 @@ pub(crate) fn require_task(state: &WorkflowState, token: &tokens::WorkflowTask) 
 }
 
 /// Carries out the commands, all or none. Commands that cannot be carried out fail the workflow task on
-/// its first attempt; on later attempts nothing is recorded and the task is left to time out.
+/// its first attempt; on later attempts nothing is recorded and the task is left to time out. `neighbours`
+/// are the other namespaces that commands name.
 pub fn decide(
     state: &WorkflowState,
     token: &tokens::WorkflowTask,
     mut request: RespondWorkflowTaskCompletedRequest,
+    neighbours: &Neighbours,
     env: &mut Env<'_>,
 ) -> ServiceResult<Decision<Answer>> {
     require_task(state, token)?;
@@ -80,7 +82,7 @@ pub fn decide(
     let had_buffered = !state.volatile.buffered.is_empty();
     let mut draft = Draft::new(state, env);
     let completed_event_id = draft.complete_task(task.clone(), &request);
-    let mut run = Commands::new(&mut draft, &request, completed_event_id, had_buffered);
+    let mut run = Commands::new(&mut draft, &request, neighbours, completed_event_id, had_buffered);
     if let Err(failure) = run.handle_all(commands) {
         drop(draft);
         return refuse(state, &task, &request, failure, env);

@@ -22,6 +22,14 @@ pub fn decide(
     Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
 }
 
+/// Ends the run because its parent has closed.
+pub fn by_parent(state: &WorkflowState, identity: &str, env: &mut Env<'_>) -> ServiceResult<Decision<()>> {
+    require_open(state)?;
+    let mut draft = Draft::new(state, env);
+    draft.terminate("by parent close policy", None, identity, Vec::new());
+    Ok(Decision::change(draft.finish(Durability::BeforeReply), ()))
+}
+
 /// Ends the run on the server's own behalf, because of a limit.
 pub fn by_server(state: &WorkflowState, reason: &str, env: &mut Env<'_>) -> Transition {
     let mut draft = Draft::new(state, env);

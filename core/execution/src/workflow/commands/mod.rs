@@ -5,9 +5,14 @@
 
 mod activity;
 mod activity_options;
+mod child;
+mod child_options;
 mod close;
 mod continue_as_new;
+mod external_cancel;
+mod external_signal;
 mod marker;
+mod neighbours;
 mod properties;
 mod search_attributes;
 mod timer;
@@ -24,6 +29,7 @@ use perdure_proto::{
     },
 };
 
+pub use self::neighbours::Neighbours;
 use super::draft::{Draft, EventExtras};
 
 /// Why commands were not carried out.
@@ -61,6 +67,8 @@ type Outcome = Result<(), CommandFailure>;
 pub(crate) struct Commands<'r, 'd, 'a, 'e> {
     draft: &'r mut Draft<'a, 'e>,
     request: &'d RespondWorkflowTaskCompletedRequest,
+    /// Other namespaces that commands name.
+    neighbours: &'d Neighbours,
     /// Id of the workflow task's completed event, which every event made here refers to.
     completed_event_id: i64,
     /// Events wait that the worker has not seen: it may not close the workflow over them.
@@ -75,10 +83,11 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
     pub(crate) fn new(
         draft: &'r mut Draft<'a, 'e>,
         request: &'d RespondWorkflowTaskCompletedRequest,
+        neighbours: &'d Neighbours,
         completed_event_id: i64,
         had_buffered: bool,
     ) -> Self {
-        Self { draft, request, completed_event_id, had_buffered, eager_activities: Vec::new(), wake: false }
+        Self { draft, request, neighbours, completed_event_id, had_buffered, eager_activities: Vec::new(), wake: false }
     }
 
     /// Starts activities for the answering worker. Returns them, and whether the workflow must be woken.
@@ -127,10 +136,14 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
                 self.upsert_search_attributes(upsert, extras)
             }
             Attributes::ModifyWorkflowPropertiesCommandAttributes(modify) => self.modify_properties(modify, extras),
-            Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(_)
-            | Attributes::StartChildWorkflowExecutionCommandAttributes(_)
-            | Attributes::SignalExternalWorkflowExecutionCommandAttributes(_)
-            | Attributes::ProtocolMessageCommandAttributes(_)
+            Attributes::StartChildWorkflowExecutionCommandAttributes(start) => self.start_child(start, extras),
+            Attributes::SignalExternalWorkflowExecutionCommandAttributes(signal) => {
+                self.signal_external(signal, extras)
+            }
+            Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(cancel) => {
+                self.cancel_external(cancel, extras)
+            }
+            Attributes::ProtocolMessageCommandAttributes(_)
             | Attributes::ScheduleNexusOperationCommandAttributes(_)
             | Attributes::RequestCancelNexusOperationCommandAttributes(_) => Err(not_served(kind)),
         }
@@ -144,6 +157,15 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
         }
         let text =
             format!("{field} on {command} exceeds length limit. {field}={value} Length={} Limit={limit}", value.len());
+        Err(CommandFailure::fail(cause, text))
+    }
+
+    /// The limit on things under way. A limit of 0 is none.
+    fn require_room(&self, cause: WorkflowTaskFailedCause, what: &str, count: usize, limit: usize) -> Outcome {
+        if limit == 0 || count < limit {
+            return Ok(());
+        }
+        let text = format!("the number of {what}, {count}, has reached the per-workflow limit of {limit}");
         Err(CommandFailure::fail(cause, text))
     }
 
@@ -213,10 +235,12 @@ fn missing_attributes(kind: CommandType) -> CommandFailure {
         CommandType::RecordMarker => Cause::BadRecordMarkerAttributes,
         CommandType::UpsertWorkflowSearchAttributes => Cause::BadSearchAttributes,
         CommandType::ModifyWorkflowProperties => Cause::BadModifyWorkflowPropertiesAttributes,
+        CommandType::StartChildWorkflowExecution => Cause::BadStartChildExecutionAttributes,
+        CommandType::SignalExternalWorkflowExecution => Cause::BadSignalWorkflowExecutionAttributes,
+        CommandType::RequestCancelExternalWorkflowExecution => {
+            Cause::BadRequestCancelExternalWorkflowExecutionAttributes
+        }
         CommandType::Unspecified
-        | CommandType::RequestCancelExternalWorkflowExecution
-        | CommandType::StartChildWorkflowExecution
-        | CommandType::SignalExternalWorkflowExecution
         | CommandType::ProtocolMessage
         | CommandType::ScheduleNexusOperation
         | CommandType::RequestCancelNexusOperation => {

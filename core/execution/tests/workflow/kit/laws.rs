@@ -8,7 +8,7 @@ use perdure_execution::{
     workflow::{Change, NewTask, Transition, WorkflowState, deadline},
 };
 use perdure_proto::api::{
-    enums::EventType,
+    enums::{EventType, ParentClosePolicy},
     history::{HistoryEvent, history_event::Attributes},
 };
 
@@ -43,6 +43,7 @@ pub(crate) fn check(kit: &Kit, transition: &Transition) {
     indexed(after);
     task_is_sound(&history, after);
     dispatched(before, transition);
+    family(before, transition);
     woken(&history, after);
     if !after.is_open() {
         closed(&history, after);
@@ -90,6 +91,10 @@ fn linked(history: &[Arc<HistoryEvent>]) {
             assert_eq!(start.scheduled_event_id, scheduled);
         }
     };
+    let child = |initiated: i64, started: Option<i64>| {
+        assert_eq!(kind(initiated), EventType::StartChildWorkflowExecutionInitiated);
+        assert!(started.is_none_or(|started| kind(started) == EventType::ChildWorkflowExecutionStarted));
+    };
     let task = |scheduled: i64, started: i64| {
         assert_eq!(kind(scheduled), EventType::WorkflowTaskScheduled);
         assert!(started == 0 || kind(started) == EventType::WorkflowTaskStarted);
@@ -121,6 +126,37 @@ fn linked(history: &[Arc<HistoryEvent>]) {
             Attributes::ActivityTaskCanceledEventAttributes(event) => {
                 assert_eq!(kind(event.latest_cancel_requested_event_id), EventType::ActivityTaskCancelRequested);
                 activity(event.scheduled_event_id, event.started_event_id);
+            }
+            Attributes::ChildWorkflowExecutionStartedEventAttributes(event) => child(event.initiated_event_id, None),
+            Attributes::StartChildWorkflowExecutionFailedEventAttributes(event) => {
+                child(event.initiated_event_id, None)
+            }
+            Attributes::ChildWorkflowExecutionCompletedEventAttributes(event) => {
+                child(event.initiated_event_id, Some(event.started_event_id));
+            }
+            Attributes::ChildWorkflowExecutionFailedEventAttributes(event) => {
+                child(event.initiated_event_id, Some(event.started_event_id));
+            }
+            Attributes::ChildWorkflowExecutionCanceledEventAttributes(event) => {
+                child(event.initiated_event_id, Some(event.started_event_id));
+            }
+            Attributes::ChildWorkflowExecutionTimedOutEventAttributes(event) => {
+                child(event.initiated_event_id, Some(event.started_event_id));
+            }
+            Attributes::ChildWorkflowExecutionTerminatedEventAttributes(event) => {
+                child(event.initiated_event_id, Some(event.started_event_id));
+            }
+            Attributes::ExternalWorkflowExecutionSignaledEventAttributes(event) => {
+                assert_eq!(kind(event.initiated_event_id), EventType::SignalExternalWorkflowExecutionInitiated);
+            }
+            Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(event) => {
+                assert_eq!(kind(event.initiated_event_id), EventType::SignalExternalWorkflowExecutionInitiated);
+            }
+            Attributes::ExternalWorkflowExecutionCancelRequestedEventAttributes(event) => {
+                assert_eq!(kind(event.initiated_event_id), EventType::RequestCancelExternalWorkflowExecutionInitiated);
+            }
+            Attributes::RequestCancelExternalWorkflowExecutionFailedEventAttributes(event) => {
+                assert_eq!(kind(event.initiated_event_id), EventType::RequestCancelExternalWorkflowExecutionInitiated);
             }
             Attributes::TimerFiredEventAttributes(event) => {
                 assert_eq!(kind(event.started_event_id), EventType::TimerStarted);
@@ -192,7 +228,7 @@ fn dispatched(before: &WorkflowState, transition: &Transition) {
         .iter()
         .filter_map(|task| match task {
             NewTask::Workflow(task) => Some((task.scheduled_event_id, task.attempt)),
-            NewTask::Activity(_) => None,
+            _ => None,
         })
         .collect();
     if after.is_open() {
@@ -209,7 +245,7 @@ fn dispatched(before: &WorkflowState, transition: &Transition) {
                 }));
         let sent = transition.tasks.iter().filter(|task| match task {
             NewTask::Activity(task) => task.scheduled_event_id == *id,
-            NewTask::Workflow(_) => false,
+            _ => false,
         });
         if after.is_open() {
             assert_eq!(sent.count(), usize::from(fresh), "tasks for matching of activity {id}: {attempt:?}");
@@ -217,9 +253,44 @@ fn dispatched(before: &WorkflowState, transition: &Transition) {
     }
 }
 
+/// What is newly initiated has a task; a run that closes tells its parent, unless another run follows, and
+/// deals with the children that it knows to be started.
+fn family(before: &WorkflowState, transition: &Transition) {
+    let (after, tasks) = (&transition.state, &transition.tasks);
+    let count = |wanted: &dyn Fn(&NewTask) -> bool| tasks.iter().filter(|task| wanted(task)).count();
+    for id in after.children.keys() {
+        let sent = count(&|task| matches!(task, NewTask::StartChild(task) if task.initiated_event_id == *id));
+        assert_eq!(sent, usize::from(!before.children.contains_key(id)), "tasks that start child {id}");
+    }
+    for id in after.external_signals.keys() {
+        let sent = count(&|task| matches!(task, NewTask::SignalExternal(task) if task.initiated_event_id == *id));
+        assert_eq!(sent, usize::from(!before.external_signals.contains_key(id)), "tasks of signal {id}");
+    }
+    for id in after.external_cancels.keys() {
+        let sent = count(&|task| matches!(task, NewTask::CancelExternal(task) if task.initiated_event_id == *id));
+        assert_eq!(sent, usize::from(!before.external_cancels.contains_key(id)), "tasks of cancellation {id}");
+    }
+    let closes = before.is_open() && !after.is_open();
+    let has_parent = after.start.parent_workflow_execution.is_some();
+    let last = after.record.new_execution_run_id.is_empty();
+    let reports = count(&|task| matches!(task, NewTask::ReportClose(_)));
+    assert_eq!(reports, usize::from(closes && has_parent && last), "the parent hears of the end once");
+    let left = after
+        .children
+        .values()
+        .filter(|child| !child.started_run_id.is_empty() && child.parent_close_policy() != ParentClosePolicy::Abandon);
+    let expected = if closes { left.count() } else { 0 };
+    assert_eq!(count(&|task| matches!(task, NewTask::CloseChild(_))), expected, "children of a parent that closes");
+}
+
 /// The workflow hears of whatever happened to it.
 fn woken(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
-    if !after.is_open() || after.is_paused() || after.task().is_some() || after.volatile.run.first_task_at != 0 {
+    if !after.is_open()
+        || after.volatile.run.first_task_held
+        || after.is_paused()
+        || after.task().is_some()
+        || after.volatile.run.first_task_at != 0
+    {
         return;
     }
     let answered = history.iter().rposition(|event| event.event_type() == EventType::WorkflowTaskCompleted);
@@ -228,6 +299,9 @@ fn woken(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
             event.event_type(),
             EventType::ActivityTaskScheduled
                 | EventType::ActivityTaskCancelRequested
+                | EventType::StartChildWorkflowExecutionInitiated
+                | EventType::SignalExternalWorkflowExecutionInitiated
+                | EventType::RequestCancelExternalWorkflowExecutionInitiated
                 | EventType::TimerStarted
                 | EventType::TimerCanceled
                 | EventType::MarkerRecorded
@@ -255,6 +329,9 @@ pub(crate) fn check_stored(kit: &Kit) {
     all.extend(state.volatile.attempts.keys().copied().map(WorkflowItem::Attempt));
     all.extend(state.timers.keys().copied().map(WorkflowItem::Timer));
     all.extend(state.volatile.signal_requests.iter().cloned().map(WorkflowItem::SignalRequest));
+    all.extend(state.children.keys().copied().map(WorkflowItem::Child));
+    all.extend(state.external_signals.keys().copied().map(WorkflowItem::ExternalSignal));
+    all.extend(state.external_cancels.keys().copied().map(WorkflowItem::ExternalCancel));
     all.extend(state.volatile.buffered.iter().map(|waiting| WorkflowItem::Buffered(waiting.id)));
     let all: Stored = all.iter().filter_map(|item| Some((item.stored_key(), item.encode(state)?))).collect();
     assert_eq!(kit.stored, all, "the touched items bring the store up to date");

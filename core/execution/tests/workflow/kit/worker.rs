@@ -1,5 +1,7 @@
 //! What workers do.
 
+use std::sync::Arc;
+
 use perdure_execution::workflow::{
     NewTask,
     calls::{
@@ -9,8 +11,9 @@ use perdure_execution::workflow::{
         task_completed::{self, Answer},
         task_failed,
     },
+    commands::Neighbours,
 };
-use perdure_kernel::{ServiceResult, Timestamp};
+use perdure_kernel::{Namespace, NamespaceId, ServiceResult, Timestamp};
 use perdure_proto::{
     api::{
         command::Command,
@@ -26,6 +29,12 @@ use perdure_proto::{
 };
 
 use super::{Kit, make};
+
+/// The only other namespace there is.
+fn neighbours() -> Neighbours {
+    let other = Arc::new(Namespace::new(NamespaceId::from("other-id"), "other"));
+    Neighbours::over([other])
+}
 
 /// Who polls: its sticky queue, if it polls that one.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +110,7 @@ impl Kit {
         let mut request =
             RespondWorkflowTaskCompletedRequest { identity: "worker".to_owned(), commands, ..Default::default() };
         adjust(&mut request);
-        self.decide(|state, env| task_completed::decide(state, token, request.clone(), env))
+        self.decide(|state, env| task_completed::decide(state, token, request.clone(), &neighbours(), env))
     }
 
     /// A worker takes the pending workflow task and answers it; nobody objects.
@@ -150,7 +159,7 @@ impl Kit {
     pub(crate) fn dispatched(&self, scheduled_event_id: i64) -> Option<records::QueuedTask> {
         let found = self.tasks.iter().rev().find_map(|task| match task {
             NewTask::Activity(task) if task.scheduled_event_id == scheduled_event_id => Some(task),
-            NewTask::Activity(_) | NewTask::Workflow(_) => None,
+            _ => None,
         });
         found.map(|task| records::QueuedTask {
             scheduled_event_id: task.scheduled_event_id,

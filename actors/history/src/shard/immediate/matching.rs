@@ -1,0 +1,92 @@
+//! Workflow and activity tasks: handed to matching.
+
+use perdure_kernel::{ErrorKind, NamespaceId, ServiceResult, Timestamp, error::Retry};
+use perdure_proto::records::{self, immediate_task::Task};
+use perdure_rpc::{
+    Ask, QueueName, TaskType,
+    matching::{AddTask, MatchingCall},
+};
+use perdure_runtime::Ctx;
+
+use super::{
+    super::{Shard, message::ShardMsg},
+    Heard,
+};
+
+impl Shard {
+    /// Offers a task to matching.
+    pub(super) fn offer(&mut self, id: i64, ctx: &Ctx<Self>) {
+        let Some(task) = self.immediate.get(id) else { return };
+        let Some(add) = add_task(task, ctx.now()) else { return self.immediate.finish(id) };
+        let Some(caller) = self.task_caller(id, &add.queue.namespace_id.clone(), ctx) else { return };
+        let queue = add.queue.clone();
+        let myself = ctx.myself();
+        let ask = Ask::with_callback(caller, add, move |result: ServiceResult<()>| {
+            // A shard that is gone reads the task from the store when it comes back.
+            let _ = myself.tell(ShardMsg::TaskHeard { id, heard: Heard::Told(result) });
+        });
+        self.matching.send(&queue, MatchingCall::AddTask(ask));
+    }
+
+    /// Matching answered.
+    pub(super) fn offered(&mut self, id: i64, result: ServiceResult<()>, ctx: &Ctx<Self>) {
+        let Err(error) = result else { return self.immediate.finish(id) };
+        if error.kind == ErrorKind::StickyWorkerUnavailable {
+            // The worker that had the workflow in its cache is gone: any worker will do.
+            if let Some(Task::WorkflowTask(task)) = self.immediate.get_mut(id).and_then(|task| task.task.as_mut()) {
+                task.sticky = false;
+                task.task_queue.clone_from(&task.normal_task_queue);
+                return self.offer(id, ctx);
+            }
+        }
+        match error.kind.retry() {
+            Retry::Yes => self.retry_task(id, ctx),
+            Retry::No => {
+                tracing::debug!(shard = %self.id, id, %error, "task dropped by matching");
+                self.immediate.finish(id);
+            }
+        }
+    }
+}
+
+/// The task as matching wants it.
+fn add_task(task: &records::ImmediateTask, now: Timestamp) -> Option<AddTask> {
+    let execution = task.execution.as_ref()?;
+    let namespace = NamespaceId::from(execution.namespace_id.as_str());
+    let queued =
+        records::QueuedTask { execution: Some(execution.clone()), created_at: now.as_nanos(), ..Default::default() };
+    let expires = |after: i64| if after == 0 { 0 } else { now.as_nanos().saturating_add(after) };
+    Some(match task.task.as_ref()? {
+        Task::WorkflowTask(task) => AddTask {
+            queue: if task.sticky {
+                QueueName::sticky(&namespace, &task.task_queue)
+            } else {
+                QueueName::normal(&namespace, &task.task_queue, TaskType::Workflow)
+            },
+            task: records::QueuedTask {
+                scheduled_event_id: task.scheduled_event_id,
+                attempt: task.attempt,
+                stamp: task.stamp,
+                expires_at: expires(task.schedule_to_start),
+                priority: task.priority.clone(),
+                ..queued
+            },
+        },
+        Task::ActivityTask(task) => AddTask {
+            queue: QueueName::normal(&namespace, &task.task_queue, TaskType::Activity),
+            task: records::QueuedTask {
+                scheduled_event_id: task.scheduled_event_id,
+                attempt: task.attempt,
+                stamp: task.stamp,
+                expires_at: expires(task.schedule_to_start),
+                priority: task.priority.clone(),
+                ..queued
+            },
+        },
+        Task::StartChild(_)
+        | Task::SignalExternal(_)
+        | Task::CancelExternal(_)
+        | Task::ReportClose(_)
+        | Task::CloseChild(_) => return None,
+    })
+}

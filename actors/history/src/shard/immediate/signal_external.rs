@@ -1,0 +1,99 @@
+//! A workflow signals another.
+
+use perdure_execution::workflow::calls::external_signal;
+use perdure_kernel::{BusinessKey, ErrorKind, NamespaceId, ServiceResult};
+use perdure_proto::api::{
+    enums::SignalExternalWorkflowExecutionFailedCause as Cause, workflowservice::SignalWorkflowExecutionRequest,
+};
+use perdure_rpc::family::ExternalSignal;
+use perdure_runtime::Ctx;
+
+use super::{super::Shard, AtWork, Heard, SERVER_IDENTITY};
+
+impl Shard {
+    pub(super) fn signal_external(&mut self, at: AtWork<'_>, event_id: i64, heard: Option<Heard>, ctx: &Ctx<Self>) {
+        let state = at.state();
+        let pending = state.external_signals.get(&event_id).filter(|_| state.is_open()).cloned();
+        let Some(initiated) = pending.as_ref().and_then(|pending| pending.initiated.as_ref()) else {
+            return self.immediate.finish(at.id);
+        };
+        let target = NamespaceId::from(initiated.namespace_id.as_str());
+        let execution = initiated.workflow_execution.as_ref().map_or("", |execution| &execution.workflow_id);
+        let target = BusinessKey::workflow(&target, execution);
+        let Some(caller) = self.internal_caller(&target.namespace_id) else {
+            let (name, outcome) = (initiated.namespace.clone(), Err(Cause::NamespaceNotFound));
+            return self.record_signal(at, event_id, name, outcome, ctx);
+        };
+        let namespace = caller.namespace.clone();
+        let outcome = match heard {
+            // A workflow does not signal itself, whichever run is meant.
+            None if target == *at.key => Err(Cause::ExternalWorkflowExecutionNotFound),
+            None => {
+                let call = ExternalSignal {
+                    request: SignalWorkflowExecutionRequest {
+                        namespace: namespace.name.clone(),
+                        workflow_execution: initiated.workflow_execution.clone(),
+                        signal_name: initiated.signal_name.clone(),
+                        input: initiated.input.clone(),
+                        identity: SERVER_IDENTITY.to_owned(),
+                        request_id: state.family_request_id(event_id),
+                        header: initiated.header.clone(),
+                        ..Default::default()
+                    },
+                    from: state.execution(),
+                    child_only: initiated.child_workflow_only,
+                };
+                let told = |result: ServiceResult<()>| Heard::Told(result);
+                return self.call(at.id, caller, &target, Box::new(call), told, ctx);
+            }
+            Some(Heard::Told(Err(error))) => match failure(&error.kind) {
+                Some(cause) => Err(cause),
+                None => return self.retry_task(at.id, ctx),
+            },
+            Some(Heard::Told(Ok(())) | Heard::Started(_)) => Ok(()),
+        };
+        self.record_signal(at, event_id, namespace.name.clone(), outcome, ctx);
+    }
+
+    fn record_signal(
+        &mut self,
+        at: AtWork<'_>,
+        event_id: i64,
+        namespace: String,
+        outcome: Result<(), Cause>,
+        ctx: &Ctx<Self>,
+    ) {
+        let done = |shard: &mut Self, id, _: &mut Ctx<Self>| shard.immediate.finish(id);
+        self.record_heard(
+            at,
+            |state, env| external_signal::decide(state, event_id, namespace, outcome, env),
+            done,
+            ctx,
+        );
+    }
+}
+
+/// What the workflow is told of a refusal; nothing of one that may be lifted.
+fn failure(kind: &ErrorKind) -> Option<Cause> {
+    Some(match kind {
+        ErrorKind::NotFound => Cause::ExternalWorkflowExecutionNotFound,
+        ErrorKind::NamespaceNotFound { .. } => Cause::NamespaceNotFound,
+        ErrorKind::InvalidArgument => Cause::SignalCountLimitExceeded,
+        ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+        | ErrorKind::NamespaceAlreadyExists
+        | ErrorKind::NamespaceInvalidState { .. }
+        | ErrorKind::FailedPrecondition
+        | ErrorKind::WorkflowNotReady
+        | ErrorKind::QueryFailed { .. }
+        | ErrorKind::ResourceExhausted { .. }
+        | ErrorKind::PermissionDenied
+        | ErrorKind::DeadlineExceeded
+        | ErrorKind::Canceled
+        | ErrorKind::Unavailable
+        | ErrorKind::Unimplemented
+        | ErrorKind::DataLoss
+        | ErrorKind::Internal
+        | ErrorKind::StaleTask
+        | ErrorKind::StickyWorkerUnavailable => return None,
+    })
+}
