@@ -57,6 +57,7 @@ operations! {
     SignalWorkflowExecution = "SignalWorkflowExecution",
     RequestCancelWorkflowExecution = "RequestCancelWorkflowExecution",
     TerminateWorkflowExecution = "TerminateWorkflowExecution",
+    ResetWorkflowExecution = "ResetWorkflowExecution",
     DeleteWorkflowExecution = "DeleteWorkflowExecution",
     UpdateWorkflowExecutionOptions = "UpdateWorkflowExecutionOptions",
     PauseWorkflowExecution = "PauseWorkflowExecution",

@@ -116,6 +116,7 @@ scoped! { |request| Scope::Named(&request.namespace) =>
     ws::SignalWorkflowExecutionRequest,
     ws::RequestCancelWorkflowExecutionRequest,
     ws::TerminateWorkflowExecutionRequest,
+    ws::ResetWorkflowExecutionRequest,
     ws::DeleteWorkflowExecutionRequest,
     ws::UpdateWorkflowExecutionOptionsRequest,
     ws::PauseWorkflowExecutionRequest,

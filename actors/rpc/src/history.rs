@@ -99,6 +99,8 @@ calls! {
         Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
         /// Ends the run, if it is open, and removes it.
         Delete(Box<ws::DeleteWorkflowExecutionRequest>) -> ws::DeleteWorkflowExecutionResponse;
+        /// Makes a new run that goes on from an earlier point of the run.
+        Reset(Box<ws::ResetWorkflowExecutionRequest>) -> ws::ResetWorkflowExecutionResponse;
         /// Changes the run's options.
         UpdateOptions(Box<ws::UpdateWorkflowExecutionOptionsRequest>) -> ws::UpdateWorkflowExecutionOptionsResponse;
         /// Pauses the run.

@@ -1,7 +1,9 @@
 //! RPCs on existing workflow executions.
 
 use perdure_kernel::{BusinessKey, ErrorKind, ServiceError, ServiceResult, field_mask};
-use perdure_proto::api::{common::WorkflowExecution, workflowservice as ws};
+use perdure_proto::api::{
+    common::WorkflowExecution, enums::ResetReapplyType, workflow::post_reset_operation::Variant, workflowservice as ws,
+};
 
 use crate::{
     call::{Call, Shared},
@@ -47,6 +49,30 @@ pub(super) async fn terminate_workflow_execution(
     }
     if request.identity.is_empty() {
         request.identity = TERMINATE_IDENTITY_DEFAULT.to_owned();
+    }
+    shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
+}
+
+pub(super) async fn reset_workflow_execution(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::ResetWorkflowExecutionRequest,
+) -> ServiceResult<ws::ResetWorkflowExecutionResponse> {
+    if request.request_id.is_empty() {
+        return Err(invalid("RequestId is not set on request."));
+    }
+    ids::request_id(&request.request_id, call.limits())?;
+    let key = key_of(&call, request.workflow_execution.as_ref())?;
+    #[expect(deprecated, reason = "clients may still send it")]
+    let reapply_type = request.reset_reapply_type;
+    if ResetReapplyType::try_from(reapply_type).is_err() {
+        return Err(ServiceError::new(ErrorKind::Internal, format!("unknown reset reapply type: {reapply_type}")));
+    }
+    for operation in &request.post_reset_operations {
+        if let Some(Variant::UpdateWorkflowOptions(update)) = &operation.variant {
+            let options = update.workflow_execution_options.as_ref();
+            time_skipping::check(options.and_then(|options| options.time_skipping_config.as_ref()))?;
+        }
     }
     shared.history.ask(&key, call.caller, Box::new(request), call.permit).await
 }

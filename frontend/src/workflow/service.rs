@@ -43,6 +43,7 @@ service! {
             SignalWorkflowExecution: signal_workflow_execution(ws::SignalWorkflowExecutionRequest) -> ws::SignalWorkflowExecutionResponse = executions::signal_workflow_execution;
             SignalWithStartWorkflowExecution: signal_with_start_workflow_execution(ws::SignalWithStartWorkflowExecutionRequest) -> ws::SignalWithStartWorkflowExecutionResponse = starts::signal_with_start_workflow_execution;
             TerminateWorkflowExecution: terminate_workflow_execution(ws::TerminateWorkflowExecutionRequest) -> ws::TerminateWorkflowExecutionResponse = executions::terminate_workflow_execution;
+            ResetWorkflowExecution: reset_workflow_execution(ws::ResetWorkflowExecutionRequest) -> ws::ResetWorkflowExecutionResponse = executions::reset_workflow_execution;
             DeleteWorkflowExecution: delete_workflow_execution(ws::DeleteWorkflowExecutionRequest) -> ws::DeleteWorkflowExecutionResponse = executions::delete_workflow_execution;
             UpdateWorkflowExecutionOptions: update_workflow_execution_options(ws::UpdateWorkflowExecutionOptionsRequest) -> ws::UpdateWorkflowExecutionOptionsResponse = executions::update_workflow_execution_options;
             PauseWorkflowExecution: pause_workflow_execution(ws::PauseWorkflowExecutionRequest) -> ws::PauseWorkflowExecutionResponse = executions::pause_workflow_execution;
@@ -66,7 +67,6 @@ service! {
         }
         unserved {
             ExecuteMultiOperation: execute_multi_operation(ws::ExecuteMultiOperationRequest) -> ws::ExecuteMultiOperationResponse;
-            ResetWorkflowExecution: reset_workflow_execution(ws::ResetWorkflowExecutionRequest) -> ws::ResetWorkflowExecutionResponse;
             ListOpenWorkflowExecutions: list_open_workflow_executions(ws::ListOpenWorkflowExecutionsRequest) -> ws::ListOpenWorkflowExecutionsResponse;
             ListClosedWorkflowExecutions: list_closed_workflow_executions(ws::ListClosedWorkflowExecutionsRequest) -> ws::ListClosedWorkflowExecutionsResponse;
             ListWorkflowExecutions: list_workflow_executions(ws::ListWorkflowExecutionsRequest) -> ws::ListWorkflowExecutionsResponse;

@@ -54,6 +54,7 @@ impl Shard {
             HistoryCall::SignalWithStart(ask) => return self.signal_with_start(key, holder, found.ok(), ask, ctx),
             HistoryCall::ReadHistory(ask) => return self.read_history(key, holder, found, ask, ctx),
             HistoryCall::ReadHistoryReverse(ask) => return self.read_history_reverse(key, holder, found, ask, ctx),
+            HistoryCall::Reset(ask) => return self.reset(key, holder, found, ask, None, ctx),
             HistoryCall::Query(ask) => return self.query(key, holder, found, ask, ctx),
             HistoryCall::StartChild(ask) => return self.start_child_run(key, holder, found.ok(), ask, ctx),
             other => other,
@@ -162,6 +163,7 @@ impl Shard {
             | HistoryCall::SignalWithStart(_)
             | HistoryCall::ReadHistory(_)
             | HistoryCall::ReadHistoryReverse(_)
+            | HistoryCall::Reset(_)
             | HistoryCall::Query(_) => {}
         }
     }

@@ -17,7 +17,7 @@ use perdure_persistence::{
         VisibilityWrite,
     },
 };
-use perdure_proto::records;
+use perdure_proto::{api::history::HistoryEvent, records};
 use perdure_runtime::Ctx;
 use prost::Message;
 
@@ -31,6 +31,9 @@ use super::{
 
 /// Finished task rows that are worth a range delete.
 const FINISHED_ROWS_TO_ACK: usize = 256;
+
+/// Events of a history batch: readers decode whole batches.
+const BATCH_EVENTS_MAX: usize = 256;
 
 /// What is done once a decision's commit has ended.
 pub(super) type AfterCommit = Box<dyn FnOnce(&mut Shard, ServiceResult<()>, &mut Ctx<Shard>)>;
@@ -315,14 +318,15 @@ fn write_of(run: &mut Run, current: Option<CurrentRunWrite>) -> ExecutionWrite {
             None => {}
         }
     }
-    let history = match (unsaved.events.first(), unsaved.events.last()) {
-        (Some(first), Some(last)) => vec![HistoryBatch {
+    let batch = |events: &[std::sync::Arc<HistoryEvent>]| match (events.first(), events.last()) {
+        (Some(first), Some(last)) => Some(HistoryBatch {
             first_event_id: first.event_id,
             last_event_id: last.event_id,
-            events: encode_events(&unsaved.events),
-        }],
-        _ => Vec::new(),
+            events: encode_events(events),
+        }),
+        _ => None,
     };
+    let history = unsaved.events.chunks(BATCH_EVENTS_MAX).filter_map(batch).collect();
     let expected_version = (run.version > 0).then_some(run.version);
     run.version += 1;
     let op = ExecutionOp::Put {
@@ -346,7 +350,7 @@ fn stored_key(item: &WorkflowItem) -> ItemKey {
 }
 
 /// `temporal.api.history.v1.History` without first gathering the events into one.
-fn encode_events(events: &[std::sync::Arc<perdure_proto::api::history::HistoryEvent>]) -> Bytes {
+fn encode_events(events: &[std::sync::Arc<HistoryEvent>]) -> Bytes {
     const EVENTS_FIELD: u32 = 1;
     let mut buffer = BytesMut::with_capacity(events.iter().map(|event| event.encoded_len() + 8).sum());
     for event in events {

@@ -9,7 +9,7 @@ use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{Ask, HistoryCall};
 use std::sync::Arc;
 
-use super::{holder::Current, immediate::Heard};
+use super::{holder::Current, immediate::Heard, reset::ResetRead};
 
 /// A message to a shard.
 pub(crate) enum ShardMsg {
@@ -40,6 +40,8 @@ pub(crate) enum ShardMsg {
         /// The page.
         rows: Result<Vec<TimerRow>, StoreError>,
     },
+    /// The histories that a reset needs were read.
+    ResetRead(Box<ResetRead>),
     /// A direct query came back from a worker.
     QueryReturned(Box<QueryReturned>),
     /// A read that answered its asker itself has ended.

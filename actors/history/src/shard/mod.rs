@@ -14,6 +14,7 @@ mod message;
 mod poll_response;
 mod queries;
 mod reads;
+mod reset;
 mod run;
 mod start;
 mod timers;
@@ -189,9 +190,11 @@ impl Actor for Shard {
             ShardMsg::Committed { epoch, result } if epoch == self.epoch => self.committed(result, ctx),
             ShardMsg::TaskHeard { id, heard } => self.task_heard(id, heard, ctx),
             ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
+            ShardMsg::ResetRead(read) if read.epoch == self.epoch => self.reset_read(*read, ctx),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
             // Answers to what the shard asked under an earlier lease.
-            ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } => {}
+            ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } | ShardMsg::ResetRead(_) => {
+            }
             ShardMsg::Answered => {}
         }
         self.arm_timer(ctx);

@@ -12,6 +12,7 @@ use super::{
     actor::ActAsk,
     holder::{Current, Holder},
     immediate::{AtWork, Heard, execution_key},
+    reset::{ResetAsk, Stage},
 };
 
 /// A piece of work for one business id.
@@ -24,6 +25,13 @@ pub(super) enum Job {
         ask: ActAsk,
         /// When it stops waiting.
         until: Timestamp,
+    },
+    /// A reset under way.
+    Reset {
+        /// The ask.
+        ask: ResetAsk,
+        /// How far it has come.
+        stage: Stage,
     },
     /// A run's time has come.
     Wake {
@@ -61,7 +69,7 @@ impl Selector {
         }
     }
 
-    fn of(run_id: &str) -> Self {
+    pub(super) fn of(run_id: &str) -> Self {
         if run_id.is_empty() { Self::Current } else { Self::Run(run_id.into()) }
     }
 }
@@ -85,6 +93,7 @@ impl Job {
         match self {
             Self::Call(call) => call.refuse(error),
             Self::Again { ask, .. } => ask.refuse(error),
+            Self::Reset { ask, .. } => ask.refuse(error),
             // The row is still in the store and comes again with the next lease.
             Self::Wake { .. } | Self::Task { .. } => {}
         }
@@ -98,6 +107,7 @@ impl Job {
             }
             Self::Call(call) => target_of_call(call),
             Self::Again { ask, .. } => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
+            Self::Reset { ask, .. } => Self::reset_target(ask),
         }
     }
 }
@@ -123,6 +133,7 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         HistoryCall::Signal(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::RequestCancel(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::Terminate(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
+        HistoryCall::Reset(ask) => Job::reset_target(ask),
         HistoryCall::Delete(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::UpdateOptions(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::Pause(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, &ask.request.run_id),
@@ -218,6 +229,7 @@ impl Shard {
         holder.missing = None;
         match job {
             Job::Call(call) => self.handle_call(key, holder, found.ok_or(selector), call, ctx),
+            Job::Reset { ask, stage } => self.reset(key, holder, found.ok_or(selector), ask, Some(stage), ctx),
             Job::Again { ask, until } => self.act(key, holder, found, ask, Some(until), ctx),
             Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
             Job::Task { id, heard, .. } => match found {

@@ -99,6 +99,7 @@ impl WorkflowState {
             }
             Attributes::WorkflowTaskScheduledEventAttributes(_) => self.record.first_task_scheduled = true,
             Attributes::WorkflowTaskCompletedEventAttributes(done) => self.task_completed(event, done, at),
+            Attributes::WorkflowTaskFailedEventAttributes(failed) => self.task_failed(failed, at),
             Attributes::ActivityTaskScheduledEventAttributes(scheduled) => {
                 self.activity_scheduled(event.event_id, scheduled, at);
             }

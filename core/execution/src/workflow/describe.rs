@@ -109,11 +109,14 @@ fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
     let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
     let started = EventType::WorkflowExecutionStarted.into();
     let create = state.volatile.run.create_request_id.clone();
+    let reset = state.record.reset.as_ref();
     WorkflowExecutionExtendedInfo {
         execution_expiration_time: at(state.record.execution_expires_at),
         run_expiration_time: at(state.record.run_expires_at),
         cancel_requested: state.record.cancel_requested || state.volatile.run.cancel_buffered,
-        original_start_time: at(state.record.start_time),
+        original_start_time: at(reset.map_or(state.record.start_time, |reset| reset.original_start_time)),
+        last_reset_time: at(reset.map_or(0, |reset| reset.reset_time)),
+        reset_run_id: state.volatile.run.reset_run_id.clone(),
         pause_info: state.pause_info(),
         request_id_infos: [(create, RequestIdInfo { event_type: started, event_id: 1, buffered: false })].into(),
         ..Default::default()

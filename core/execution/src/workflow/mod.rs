@@ -18,6 +18,7 @@ mod options;
 pub mod pause;
 mod priority;
 pub mod query;
+mod reset;
 mod reset_points;
 pub mod start;
 mod state;

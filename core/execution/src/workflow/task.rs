@@ -48,6 +48,15 @@ pub(crate) struct TaskFailure {
     pub(crate) failure: Option<Failure>,
     pub(crate) identity: String,
     pub(crate) binary_checksum: String,
+    /// For a reset: the run that is reset, and the one that this makes.
+    pub(crate) reset: Option<ResetRuns>,
+}
+
+/// The runs of a reset, by their ids.
+#[derive(Clone, Debug)]
+pub(crate) struct ResetRuns {
+    pub(crate) base: String,
+    pub(crate) new: String,
 }
 
 impl TaskFailure {
@@ -208,6 +217,7 @@ impl Draft<'_, '_> {
         let Some(task) = self.state.volatile.run.task.take() else { return };
         let cause = failure.cause;
         if task.attempt == 1 {
+            let (base_run_id, new_run_id) = failure.reset.map(|runs| (runs.base, runs.new)).unwrap_or_default();
             let failed = WorkflowTaskFailedEventAttributes {
                 scheduled_event_id: task.scheduled_event_id,
                 started_event_id: task.started_event_id,
@@ -215,6 +225,8 @@ impl Draft<'_, '_> {
                 failure: failure.failure,
                 identity: failure.identity,
                 binary_checksum: failure.binary_checksum,
+                base_run_id,
+                new_run_id,
                 ..Default::default()
             };
             self.emit(Attributes::WorkflowTaskFailedEventAttributes(Box::new(failed)));

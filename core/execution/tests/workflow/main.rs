@@ -18,6 +18,7 @@ mod options;
 mod pausing;
 mod random_runs;
 mod reads;
+mod resets;
 mod scale;
 mod starts;
 mod sticky;

@@ -12,8 +12,8 @@ use perdure_proto::{
             command::Attributes,
         },
         common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
-        enums::{CommandType, QueryRejectCondition, WorkflowTaskFailedCause},
-        history::history_event::Attributes as HistoryAttributes,
+        enums::{CommandType, EventType, QueryRejectCondition, ResetReapplyExcludeType, WorkflowTaskFailedCause},
+        history::{HistoryEvent, history_event::Attributes as HistoryAttributes},
     },
     records, tokens,
 };
@@ -38,6 +38,7 @@ enum Step {
     Unpause,
     Options { priority: Option<i32>, overrides: bool },
     Delete,
+    Reset { pick: u8, odd: bool, excluded: bool },
     Read,
     Pass(Duration),
     Oversleep(Duration),
@@ -232,6 +233,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ResetSticky),
         1 => Just(Step::Pause),
         2 => Just(Step::Unpause),
+        1 => (any::<u8>(), rarely(), rarely())
+            .prop_map(|(pick, odd, excluded)| Step::Reset { pick, odd, excluded }),
         1 => (prop::option::of(0..3i32), any::<bool>())
             .prop_map(|(priority, overrides)| Step::Options { priority, overrides }),
         1 => Just(Step::Read),
@@ -342,6 +345,7 @@ fn happen(kit: &mut Kit, step: &Step) {
         Step::Unpause => drop(kit.unpause()),
         Step::Options { priority, overrides } => drop(kit.update_options(&options(*priority, Some(*overrides)))),
         Step::Delete => kit.delete(),
+        Step::Reset { pick, odd, excluded } => reset(kit, *pick, *odd, *excluded),
         Step::Read => {
             describe(&kit.state);
             let _ = path(&kit.state, QueryRejectCondition::NotCompletedCleanly, Some(kit.now));
@@ -349,6 +353,24 @@ fn happen(kit: &mut Kit, step: &Step) {
         Step::Pass(by) => kit.pass(*by),
         Step::Oversleep(by) => kit.oversleep(*by),
     }
+}
+
+/// Resets to one of the points where a workflow task was pending, or to any event.
+fn reset(kit: &mut Kit, pick: u8, odd: bool, excluded: bool) {
+    let points: Vec<i64> =
+        kit.events.windows(2).filter(|pair| is_point(&pair[0])).map(|pair| pair[1].event_id).collect();
+    let any = i64::from(pick) % 40 - 1;
+    let point = points.get(usize::from(pick) % points.len().max(1)).copied().filter(|_| !odd);
+    let outcome = kit.reset(point.unwrap_or(any), |request| {
+        if excluded {
+            request.reset_reapply_exclude_types = vec![ResetReapplyExcludeType::Signal.into()];
+        }
+    });
+    assert!(outcome.is_ok() || point.is_none(), "{outcome:?} at {point:?}");
+}
+
+fn is_point(event: &HistoryEvent) -> bool {
+    matches!(event.event_type(), EventType::WorkflowTaskScheduled | EventType::WorkflowTaskStarted)
 }
 
 fn complete_task(kit: &mut Kit, completion: &Completion) {

@@ -19,6 +19,14 @@ use crate::{
 /// Request ids kept per run; the oldest is forgotten first (Temporal's `history.maximumRequestIDsPerExecution`).
 const REQUEST_IDS_MAX: usize = 25;
 
+/// Remembers the request id of a start that found this run open.
+pub(crate) fn remember(kept: &mut Vec<String>, request_id: &str) {
+    if kept.len() >= REQUEST_IDS_MAX {
+        kept.remove(0);
+    }
+    kept.push(request_id.to_owned());
+}
+
 /// What the start leaves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attachment {
@@ -38,11 +46,7 @@ pub fn decide(state: &WorkflowState, attachment: Attachment, env: &mut Env<'_>) 
     }
     let mut draft = Draft::new(state, env);
     if !attachment.request_id.is_empty() {
-        let kept = &mut draft.state.volatile.run.attached_request_ids;
-        if kept.len() >= REQUEST_IDS_MAX {
-            kept.remove(0);
-        }
-        kept.push(attachment.request_id.clone());
+        remember(&mut draft.state.volatile.run.attached_request_ids, &attachment.request_id);
     }
     let attributes = WorkflowExecutionOptionsUpdatedEventAttributes {
         attached_request_id: attachment.request_id,

@@ -14,6 +14,7 @@ pub mod external_signal;
 pub mod first_task;
 pub mod heartbeat;
 pub mod pause;
+pub mod reset;
 pub mod reset_sticky;
 pub mod signal;
 pub mod start_activity;

@@ -198,6 +198,7 @@ fn failed(
         }),
         identity: request.identity.clone(),
         binary_checksum: request.binary_checksum.clone(),
+        reset: None,
     });
     if terminates {
         draft.terminate(message, None, SERVER_IDENTITY, Vec::new());

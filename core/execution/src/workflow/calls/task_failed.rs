@@ -34,6 +34,7 @@ pub fn decide(
         failure: request.failure,
         identity: request.identity,
         binary_checksum: request.binary_checksum,
+        reset: None,
     });
     if cause == WorkflowTaskFailedCause::GrpcMessageTooLarge {
         draft.terminate("GrpcMessageTooLarge", None, SERVER_IDENTITY, Vec::new());

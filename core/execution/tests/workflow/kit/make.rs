@@ -20,7 +20,9 @@ use perdure_proto::{
         history::WorkflowExecutionSignaledEventAttributes,
         taskqueue::{StickyExecutionAttributes, TaskQueue},
         workflow::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
-        workflowservice::{StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest},
+        workflowservice::{
+            ResetWorkflowExecutionRequest, StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest,
+        },
     },
 };
 
@@ -177,6 +179,15 @@ pub(crate) fn options(priority: Option<i32>, auto_upgrade: Option<bool>) -> Upda
             ..Default::default()
         }),
         update_mask: Some(FieldMask { paths: vec!["priority".to_owned(), "versioning_override".to_owned()] }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn reset_request(finish_event_id: i64) -> ResetWorkflowExecutionRequest {
+    ResetWorkflowExecutionRequest {
+        reason: "once more".to_owned(),
+        workflow_task_finish_event_id: finish_event_id,
+        request_id: "reset-1".to_owned(),
         ..Default::default()
     }
 }

@@ -11,7 +11,11 @@ use perdure_execution::{
     Env,
     workflow::{
         Decision, NewRun, NewTask, Signal, Transition, WorkflowState,
-        calls::{cancel, delete, pause, reset_sticky, signal, terminate, update_options},
+        calls::{
+            cancel, delete, pause,
+            reset::{self, Fork},
+            reset_sticky, signal, terminate, update_options,
+        },
         timers::{self, Woken},
     },
 };
@@ -20,9 +24,9 @@ use perdure_proto::api::{
     enums::EventType,
     history::{HistoryEvent, history_event::Attributes},
     workflowservice::{
-        PauseWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, StartWorkflowExecutionRequest,
-        TerminateWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest,
-        UpdateWorkflowExecutionOptionsResponse,
+        PauseWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, ResetWorkflowExecutionRequest,
+        StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest,
+        UpdateWorkflowExecutionOptionsRequest, UpdateWorkflowExecutionOptionsResponse,
     },
 };
 
@@ -265,6 +269,29 @@ impl Kit {
         request: &UpdateWorkflowExecutionOptionsRequest,
     ) -> ServiceResult<UpdateWorkflowExecutionOptionsResponse> {
         self.decide(|state, env| update_options::decide(state, request.clone(), env))
+    }
+
+    /// Resets the run, which is the current one of its id, so that it goes on before `finish_event_id`. The new
+    /// run is [`Kit::next`].
+    pub(crate) fn reset(
+        &mut self,
+        finish_event_id: i64,
+        adjust: impl Fn(&mut ResetWorkflowExecutionRequest),
+    ) -> ServiceResult<()> {
+        let mut request = make::reset_request(finish_event_id);
+        adjust(&mut request);
+        let before = |end: i64| usize::try_from(end).unwrap_or(0).min(self.events.len());
+        let later = self.events[before(finish_event_id - 1)..].iter().filter(|event| reset::is_reapplied(event));
+        let fork = Fork {
+            events: self.events[..before(finish_event_id)].to_vec(),
+            later: later.cloned().collect(),
+            reaches_current: true,
+        };
+        self.decide(|state, env| {
+            let reset = reset::decide(state, Some(state), &request, fork.clone(), env)?;
+            assert!(reset.current.is_none());
+            Ok(Decision { transition: Some(reset.base), answer: () })
+        })
     }
 
     pub(crate) fn reset_sticky(&mut self) -> ServiceResult<()> {
