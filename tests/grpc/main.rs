@@ -9,13 +9,17 @@
 mod activities;
 mod activities_by_id;
 mod cluster;
+mod deletes;
 mod describes;
 mod ends;
 mod histories;
 mod kit;
 mod lasting;
 mod namespaces;
+mod options;
+mod pauses;
 mod queries;
+mod resets;
 mod served;
 mod signals;
 mod starts;

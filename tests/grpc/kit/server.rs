@@ -34,11 +34,13 @@ pub(crate) const ATTRIBUTE: (&str, IndexedValueType) = ("Amount", IndexedValueTy
 /// `--dynamic-config-value`.
 const ELSEWHERE: &str = "TEMPORAL_ADDRESS";
 
-/// Ids may be used again at once, and tests ask as often as they like. All else is by default.
-const CONFIG: [(&str, &str); 3] = [
+/// Ids may be used again at once, tests ask as often as they like, and workflows may be paused. All else is by
+/// default.
+const CONFIG: [(&str, &str); 4] = [
     ("history.workflowIdReuseMinimalInterval", "\"0s\""),
     ("frontend.rps", "1000000"),
     ("frontend.namespaceRPS", "1000000"),
+    ("frontend.WorkflowPauseEnabled", "true"),
 ];
 
 /// Longest that any call takes before a test is taken to hang.

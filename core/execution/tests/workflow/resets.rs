@@ -147,7 +147,6 @@ fn events_that_waited_are_done_again() {
 }
 
 #[test]
-#[expect(deprecated, reason = "clients may still send it")]
 fn what_is_excluded_is_not_done_again() {
     let mut kit = Kit::new();
     kit.turn(Vec::new());
