@@ -22,7 +22,7 @@ async fn require_gone(world: &World, node: &Node) {
     assert_eq!(node.ask("order", describe("order")).await.unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(node.ask("order", read("order")).await.unwrap_err().kind, ErrorKind::NotFound);
     assert_eq!(node.ask("order", delete("order", "")).await.unwrap_err().kind, ErrorKind::NotFound);
-    node.ask("order", start("order")).await.unwrap();
+    node.ask("order", start_as("order", "last")).await.unwrap();
     world.work_until_closed(node, "order").await;
 }
 
@@ -62,7 +62,7 @@ fn an_earlier_run_goes_and_the_current_one_stays() {
         let mut world = World::new();
         let node = world.boot().await;
         let first = world.begin(&node, "order", vec![complete_workflow()]).await;
-        let second = node.ask("order", start("order")).await.unwrap().run_id;
+        let second = node.ask("order", start_as("order", "second")).await.unwrap().run_id;
         node.ask("order", delete("order", &first)).await.unwrap();
         settle().await;
         assert_eq!(runs(&world).await, 1);

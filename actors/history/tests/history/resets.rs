@@ -87,6 +87,7 @@ fn sudden_death_in_the_middle_of_a_reset() {
             assert_eq!(world.script.waiting(), 1);
             assert!(!pending.is_answered());
             let node = world.crash(node).await;
+            world.script.release();
             assert_eq!(node.current_run("order").await == first, !applied);
             let second = node.ask("order", reset("order", 4)).await.unwrap().run_id;
             assert_eq!(runs(&world).await, 2);
@@ -170,7 +171,7 @@ fn a_run_whose_workflow_has_no_current_one() {
         let mut world = World::new();
         let node = world.boot().await;
         let first = world.begin(&node, "order", vec![complete_workflow()]).await;
-        world.begin(&node, "order", vec![complete_workflow()]).await;
+        node.ask("order", start_as("order", "second")).await.unwrap();
         let workflow_execution = execution("order", "");
         let delete = ws::DeleteWorkflowExecutionRequest { workflow_execution, ..Default::default() };
         node.ask("order", Box::new(delete)).await.unwrap();
