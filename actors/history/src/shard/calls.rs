@@ -155,7 +155,10 @@ impl Shard {
             }
             HistoryCall::SignalExternal(ask) => self.change(target, ask, family::decide_signal, |()| (), ctx),
             HistoryCall::CancelExternal(ask) => self.change(target, ask, family::decide_cancel, |()| (), ctx),
-            HistoryCall::ChildClosed(ask) => self.change(target, ask, family::decide_child_closed, |()| (), ctx),
+            HistoryCall::ChildClosed(ask) => match family::took_over(target.holder, target.index) {
+                Some(run_id) => family::forward_child_closed(target.holder, run_id, ask),
+                None => self.change(target, ask, family::decide_child_closed, |()| (), ctx),
+            },
             HistoryCall::ParentClosed(ask) => self.change(target, ask, family::decide_parent_closed, |()| (), ctx),
             HistoryCall::Act(_)
             | HistoryCall::StartChild(_)

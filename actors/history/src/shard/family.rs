@@ -15,12 +15,16 @@ use perdure_proto::api::{
     workflowservice::RequestCancelWorkflowExecutionRequest,
 };
 use perdure_rpc::{
-    Ask,
+    Ask, HistoryCall,
     family::{ChildClosed, ChildStart, ExternalCancel, ExternalSignal, ParentClosed},
 };
 use perdure_runtime::Ctx;
 
-use super::{Shard, holder::Holder};
+use super::{
+    Shard,
+    holder::Holder,
+    work::{Job, Selector},
+};
 
 impl Shard {
     /// Starts a child, unless this request has done so before. Its first workflow task waits for the parent.
@@ -94,6 +98,19 @@ pub(super) fn decide_child_closed(
 ) -> ServiceResult<Decision<()>> {
     let ChildClosed { parent: _, initiated_event_id, child, first_run_id, close_event } = *call;
     calls::child_closed::decide(state, initiated_event_id, &child, &first_run_id, &close_event, env)
+}
+
+/// The run that a reset made in place of a closed one: it has that one's children.
+pub(super) fn took_over(holder: &Holder, index: usize) -> Option<Arc<str>> {
+    let state = &holder.runs[index].state;
+    let run_id = &state.volatile.run.reset_run_id;
+    (!state.is_open() && !run_id.is_empty()).then(|| run_id.as_str().into())
+}
+
+/// Hands a child's end on to the run that took the place of its parent.
+pub(super) fn forward_child_closed(holder: &mut Holder, run_id: Arc<str>, mut ask: Ask<Box<ChildClosed>, ()>) {
+    ask.request.parent.run_id = run_id.to_string();
+    holder.waiting.push_front((Selector::Run(run_id), Job::Call(HistoryCall::ChildClosed(ask))));
 }
 
 pub(super) fn decide_parent_closed(

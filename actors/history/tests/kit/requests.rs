@@ -44,12 +44,12 @@ pub(crate) fn start(workflow_id: &str) -> Box<ws::StartWorkflowExecutionRequest>
     })
 }
 
-/// A start whose first task waits.
 /// Another start of the same workflow.
 pub(crate) fn start_as(workflow_id: &str, request_id: &str) -> Box<ws::StartWorkflowExecutionRequest> {
     Box::new(ws::StartWorkflowExecutionRequest { request_id: request_id.into(), ..*start(workflow_id) })
 }
 
+/// A start whose first task waits.
 pub(crate) fn start_later(workflow_id: &str, delay: Duration) -> Box<ws::StartWorkflowExecutionRequest> {
     let workflow_start_delay = Some(span_to_proto(delay));
     Box::new(ws::StartWorkflowExecutionRequest { workflow_start_delay, ..*start(workflow_id) })

@@ -146,14 +146,16 @@ impl WorkflowState {
 }
 
 impl Draft<'_, '_> {
-    /// The run has closed: its parent is told unless another run follows, and its children are dealt with as
+    /// The run has closed: its parent is told unless another run follows or takes its place, and its children are dealt with as
     /// they were started to be. A child that is not known to be started is left to the task that starts it.
     pub(crate) fn tell_family(&mut self) {
         let close_event = self.last_event().map(|event| (**event).clone());
         let state = &self.state;
         let (start, threshold) = (&state.start, self.env.limits().parent_close_policy_threshold);
         let many = state.children.len() >= threshold;
-        if let (Some(parent), true) = (&start.parent_workflow_execution, state.record.new_execution_run_id.is_empty()) {
+        let run = &state.volatile.run;
+        let goes_on = run.was_reset || !state.record.new_execution_run_id.is_empty();
+        if let (Some(parent), false) = (&start.parent_workflow_execution, goes_on) {
             let parent = records::ExecutionRef {
                 namespace_id: start.parent_workflow_namespace_id.clone(),
                 archetype: u32::from(state.key.business.archetype.0),
@@ -166,6 +168,10 @@ impl Draft<'_, '_> {
                 first_run_id: start.first_execution_run_id.clone(),
                 close_event,
             })));
+        }
+        if run.was_reset && !run.reset_run_id.is_empty() {
+            // The run that goes on from this one's history has the children now.
+            return;
         }
         for child in state.children.values().filter(|child| !child.started_run_id.is_empty()) {
             match child.parent_close_policy() {

@@ -20,9 +20,10 @@ use perdure_proto::{
 
 use super::{
     calls::attach,
-    change::Change,
+    change::{Change, NewTask},
     close::SERVER_IDENTITY,
     draft::{Draft, EventExtras},
+    family::{Pending, pending},
     start::Signal,
     state::WorkflowState,
     task::{ResetRuns, TaskFailure, TaskStart},
@@ -106,6 +107,13 @@ pub fn is_reapplied(event: &HistoryEvent) -> bool {
         Some(
             Attributes::WorkflowExecutionSignaledEventAttributes(_)
                 | Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)
+                | Attributes::StartChildWorkflowExecutionFailedEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionStartedEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionCompletedEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionFailedEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionCanceledEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionTimedOutEventAttributes(_)
+                | Attributes::ChildWorkflowExecutionTerminatedEventAttributes(_)
         )
     )
 }
@@ -199,9 +207,9 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Lets the activities that were pending at the point begin anew: after everything else, for that may change
-    /// how they are handed out.
-    pub(super) fn begin_activities_again(&mut self, events: &[Arc<HistoryEvent>]) {
+    /// Lets what was pending at the point begin anew: after everything else, for that may end it, or change how it
+    /// is handed out.
+    pub(super) fn begin_again(&mut self, events: &[Arc<HistoryEvent>]) {
         let cancels = Traces::of(events).cancels;
         let open: Vec<i64> = self.state.activities.keys().copied().collect();
         for id in open {
@@ -216,6 +224,14 @@ impl Draft<'_, '_> {
             self.set_attempt(id, attempt);
             self.dispatch_activity(id);
         }
+        let state = &self.state;
+        let children = state.children.iter().filter(|(_, child)| child.started_run_id.is_empty());
+        let children = children.map(|(id, _)| NewTask::StartChild(records::StartChild { initiated_event_id: *id }));
+        let signals = state.external_signals.keys();
+        let signals = signals.map(|id| NewTask::SignalExternal(records::SignalExternal { initiated_event_id: *id }));
+        let cancels = state.external_cancels.keys();
+        let cancels = cancels.map(|id| NewTask::CancelExternal(records::CancelExternal { initiated_event_id: *id }));
+        self.tasks.extend(children.chain(signals).chain(cancels));
     }
 
     fn fail_forked_task(&mut self, events: &[Arc<HistoryEvent>], runs: ResetRuns, reason: &str) {
@@ -267,9 +283,28 @@ impl Draft<'_, '_> {
             Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) => {
                 self.reapply_options(updated, event);
             }
-            // See `is_reapplied`.
+            Some(attributes) => self.reapply_child(attributes),
+            None => {}
+        }
+    }
+
+    /// Does again what happened to a child that was started before the point, or is being started.
+    fn reapply_child(&mut self, told: &Attributes) {
+        let Some(Pending::Child(id)) = pending(told) else { return };
+        let Some(child) = self.state.children.get(&id) else { return };
+        let started = child.started_event_id;
+        let mut told = told.clone();
+        match &mut told {
+            Attributes::ChildWorkflowExecutionStartedEventAttributes(_) if started != 0 => return,
+            Attributes::ChildWorkflowExecutionCompletedEventAttributes(end) => end.started_event_id = started,
+            Attributes::ChildWorkflowExecutionFailedEventAttributes(end) => end.started_event_id = started,
+            Attributes::ChildWorkflowExecutionCanceledEventAttributes(end) => end.started_event_id = started,
+            Attributes::ChildWorkflowExecutionTimedOutEventAttributes(end) => end.started_event_id = started,
+            Attributes::ChildWorkflowExecutionTerminatedEventAttributes(end) => end.started_event_id = started,
+            // The start, or its failure.
             _ => {}
         }
+        self.emit(told);
     }
 
     fn reapply_options(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes, event: &HistoryEvent) {

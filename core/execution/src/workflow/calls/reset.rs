@@ -141,7 +141,7 @@ fn make(
     for operation in &request.post_reset_operations {
         draft.operate(operation)?;
     }
-    draft.begin_activities_again(&fork.events);
+    draft.begin_again(&fork.events);
     draft.schedule_task(Delivery::Dispatch);
     Ok(draft.finish(Durability::BeforeReply))
 }
