@@ -118,14 +118,11 @@ async fn refusals() {
     let unmasked = ws::UpdateWorkflowExecutionOptionsRequest { update_mask: None, ..base.clone() };
     let empty = ws::UpdateWorkflowExecutionOptionsRequest { workflow_execution_options: None, ..base.clone() };
     let odd = ws::UpdateWorkflowExecutionOptionsRequest { workflow_execution: execution(&flow.id, "x"), ..base };
-    let bogus = "error parsing UpdateMask: proto: invalid path \"bogus\" for message \
-                 \"temporal.api.workflow.v1.WorkflowExecutionOptions\"";
     for (request, text) in [
         (unnamed, "WorkflowId is not set on request."),
         (unmasked, "UpdateMask is required"),
         (empty, "WorkflowExecutionOptions is required"),
         (odd, "RunId is not valid UUID."),
-        (request(&flow, &["bogus"], none()), bogus),
         (request(&flow, &["priority"], priority(-1)), "priority key can't be negative"),
         (
             request(&flow, &["versioning_override.behavior"], none()),
@@ -135,6 +132,11 @@ async fn refusals() {
     ] {
         refused(send(&flow, request).await, Code::InvalidArgument, "", text);
     }
+    // The protobuf library of Temporal writes one kind of space or another, so that nobody relies on its texts.
+    let bogus = send(&flow, request(&flow, &["bogus"], none())).await.unwrap_err();
+    let text = "error parsing UpdateMask: proto: invalid path \"bogus\" for message \
+                \"temporal.api.workflow.v1.WorkflowExecutionOptions\"";
+    assert_eq!((bogus.code(), bogus.message().replace('\u{a0}', " ").as_str()), (Code::InvalidArgument, text));
     let version = Some(WorkerDeploymentVersion { deployment_name: "d".to_owned(), build_id: "b".to_owned() });
     let pinned = |version| overridden(Override::Pinned(PinnedOverride { behavior: 1, version }));
     let text = format!("Pinned version 'd:b' is not present in task queue '{}' of type 'Workflow'", flow.queue);
