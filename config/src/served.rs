@@ -132,6 +132,7 @@ served! {
     BUFFERED_QUERIES: Count, "history.MaxBufferedQueryCount", Global, 1, Any, "most queries that wait for a workflow task";
     AUTO_RESET_POINTS: Count, "history.historyMaxAutoResetPoints", Namespace, 20, Any, "most reset points kept for a run";
     HISTORY_PAGE_SIZE: Count, "frontend.historyMaxPageSize", Namespace, 256, Positive, "most events of a page of history; above 256 it is 256";
+    VISIBILITY_PAGE_SIZE: Count, "frontend.visibilityMaxPageSize", Namespace, 1000, Positive, "most executions of a page of a list";
     WORKFLOW_TASK_TIMEOUT: Time, "history.defaultWorkflowTaskTimeout", Namespace, secs(10), Positive, "workflow task timeout when a client names none";
     WORKFLOW_TASK_HEARTBEAT: Time, "history.workflowTaskHeartbeatTimeout", Namespace, secs(30 * 60), Positive, "longest chain of workflow task heartbeats";
     WORKFLOW_TASK_RETRY_INTERVAL: Time, "history.workflowTaskRetryMaxInterval", Global, secs(10 * 60), Positive, "longest wait between attempts of a failing workflow task";

@@ -157,6 +157,7 @@ impl Settings {
             // Temporal clips a page at this number whatever the key says.
             history_page_size_max: count(served::HISTORY_PAGE_SIZE, standard.history_page_size_max)
                 .min(standard.history_page_size_max),
+            visibility_page_size_max: count(served::VISIBILITY_PAGE_SIZE, standard.visibility_page_size_max),
             workflow_task_timeout_default: time(served::WORKFLOW_TASK_TIMEOUT, standard.workflow_task_timeout_default)
                 .min(standard.workflow_task_timeout_max),
             workflow_task_timeout_max: standard.workflow_task_timeout_max,

@@ -11,6 +11,7 @@ use std::{
 use perdure_kernel::{
     Clock, ErrorKind, Limits, Namespace, NamespaceId, Random, ServiceError, ServiceResult, Timestamp, random::SplitMix,
 };
+use perdure_persistence::VisibilityStore;
 use perdure_proto::api::enums::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope};
 use perdure_rpc::{Caller, HistoryClient, MatchingClient};
 use perdure_runtime::{Permit, Permits};
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) history: HistoryClient,
     pub(crate) matching: MatchingClient,
     pub(crate) namespaces: Arc<dyn NamespaceService>,
+    pub(crate) visibility: Arc<dyn VisibilityStore>,
     pub(crate) cluster: ClusterInfo,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: SettingsSource,

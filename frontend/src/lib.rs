@@ -1,8 +1,8 @@
 //! The public gRPC services: validation, admission and error mapping.
 //!
 //! A request passes [`call`](crate) (namespace, state, rates, client version, room), then the handler of its
-//! RPC: check it, ask a history shard or a task queue, answer. Handlers keep no state and never touch a
-//! store. [`status::to_status`] turns every refusal into the status and detail that clients of Temporal
+//! RPC: check it, ask a history shard or a task queue, answer. Handlers keep no state and never touch
+//! executions or tasks in a store; lists and counts they read from visibility. [`status::to_status`] turns every refusal into the status and detail that clients of Temporal
 //! decode.
 //!
 //! [`WORKFLOW_SERVED`] and its siblings list which RPCs are answered; `docs/compatibility.md` says how far.
@@ -22,6 +22,7 @@ mod service;
 mod settings;
 pub mod status;
 mod validate;
+mod visibility;
 mod workflow;
 
 pub use client_version::{SERVER_VERSION, SUPPORTED_CLIENTS};

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use perdure_kernel::{
     ServiceError, ServiceResult,
-    search_attributes::{PREDEFINED, SYSTEM},
+    search_attributes::{PREDEFINED, SYSTEM, is_reserved},
 };
 use perdure_proto::{
-    api::operatorservice as os, temporal::api::operatorservice::v1::operator_service_server::OperatorService,
+    api::{enums::IndexedValueType, operatorservice as os},
+    temporal::api::operatorservice::v1::operator_service_server::OperatorService,
 };
 
 use crate::{
     call::{Call, Shared},
     service::service,
+    validate::invalid,
 };
 
 /// The service's server side.
@@ -35,6 +37,45 @@ async fn list_search_attributes(
         system_attributes: system.chain(predefined).collect(),
         ..Default::default()
     })
+}
+
+async fn add_search_attributes(
+    shared: &Shared,
+    call: Call<()>,
+    request: os::AddSearchAttributesRequest,
+) -> ServiceResult<os::AddSearchAttributesResponse> {
+    let mut attributes = Vec::with_capacity(request.search_attributes.len());
+    for (name, number) in &request.search_attributes {
+        if is_reserved(name) {
+            return Err(invalid(format!("Search attribute {name} is reserved by system.")));
+        }
+        let value_type = IndexedValueType::try_from(*number)
+            .map_err(|_unknown| invalid(format!("Unknown search attribute type: {number}.")))?;
+        attributes.push((name.clone(), value_type));
+    }
+    if attributes.is_empty() {
+        return Err(invalid("SearchAttributes are not set on request."));
+    }
+    if request.namespace.is_empty() {
+        return Err(invalid("Namespace is not set on request."));
+    }
+    shared.namespaces.add_attributes(&call.caller.namespace.name, attributes).await?;
+    Ok(os::AddSearchAttributesResponse {})
+}
+
+async fn remove_search_attributes(
+    shared: &Shared,
+    call: Call<()>,
+    request: os::RemoveSearchAttributesRequest,
+) -> ServiceResult<os::RemoveSearchAttributesResponse> {
+    if request.search_attributes.is_empty() {
+        return Err(invalid("SearchAttributes are not set on request."));
+    }
+    if request.namespace.is_empty() {
+        return Err(invalid("Namespace is not set on request."));
+    }
+    shared.namespaces.remove_attributes(&call.caller.namespace.name, request.search_attributes).await?;
+    Ok(os::RemoveSearchAttributesResponse {})
 }
 
 async fn list_clusters(
@@ -60,11 +101,11 @@ service! {
     impl OperatorService for Operator {
         served {
             ListSearchAttributes: list_search_attributes(os::ListSearchAttributesRequest) -> os::ListSearchAttributesResponse = list_search_attributes;
+            AddSearchAttributes: add_search_attributes(os::AddSearchAttributesRequest) -> os::AddSearchAttributesResponse = add_search_attributes;
+            RemoveSearchAttributes: remove_search_attributes(os::RemoveSearchAttributesRequest) -> os::RemoveSearchAttributesResponse = remove_search_attributes;
             ListClusters: list_clusters(os::ListClustersRequest) -> os::ListClustersResponse = list_clusters;
         }
         unserved {
-            AddSearchAttributes: add_search_attributes(os::AddSearchAttributesRequest) -> os::AddSearchAttributesResponse;
-            RemoveSearchAttributes: remove_search_attributes(os::RemoveSearchAttributesRequest) -> os::RemoveSearchAttributesResponse;
             DeleteNamespace: delete_namespace(os::DeleteNamespaceRequest) -> os::DeleteNamespaceResponse;
             AddOrUpdateRemoteCluster: add_or_update_remote_cluster(os::AddOrUpdateRemoteClusterRequest) -> os::AddOrUpdateRemoteClusterResponse;
             RemoveRemoteCluster: remove_remote_cluster(os::RemoveRemoteClusterRequest) -> os::RemoveRemoteClusterResponse;

@@ -103,7 +103,11 @@ scoped! { |_request| Scope::Cluster =>
 
 scoped! { |request| Scope::Unresolved(&request.namespace) => ws::RegisterNamespaceRequest }
 
-scoped! { |request| Scope::Optional(&request.namespace) => os::ListSearchAttributesRequest }
+scoped! { |request| Scope::Optional(&request.namespace) =>
+    os::ListSearchAttributesRequest,
+    os::AddSearchAttributesRequest,
+    os::RemoveSearchAttributesRequest,
+}
 
 scoped! { |request| Scope::Administered(&request.namespace) =>
     ws::UpdateNamespaceRequest,
@@ -140,6 +144,14 @@ scoped! { |request| Scope::Named(&request.namespace) =>
     ws::FetchWorkerConfigRequest,
     ws::UpdateWorkerConfigRequest,
     ws::ListTaskQueuePartitionsRequest,
+    ws::ListOpenWorkflowExecutionsRequest,
+    ws::ListClosedWorkflowExecutionsRequest,
+    ws::ListWorkflowExecutionsRequest,
+    ws::ListArchivedWorkflowExecutionsRequest,
+    ws::ScanWorkflowExecutionsRequest,
+    ws::CountWorkflowExecutionsRequest,
+    ws::ListActivityExecutionsRequest,
+    ws::CountActivityExecutionsRequest,
 }
 
 scoped_by_token! { tokens::WorkflowTask:

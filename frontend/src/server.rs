@@ -3,6 +3,7 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use perdure_kernel::Clock;
+use perdure_persistence::VisibilityStore;
 use perdure_proto::temporal::api::{
     operatorservice::v1::operator_service_server::OperatorServiceServer,
     workflowservice::v1::workflow_service_server::WorkflowServiceServer,
@@ -49,6 +50,8 @@ pub struct FrontendParts {
     pub matching: MatchingClient,
     /// Knows the namespaces.
     pub namespaces: Arc<dyn NamespaceService>,
+    /// Answers lists and counts.
+    pub visibility: Arc<dyn VisibilityStore>,
     /// Tells about the cluster.
     pub cluster: ClusterInfo,
     /// Tells the time.
@@ -78,6 +81,7 @@ impl Frontend {
             history: parts.history,
             matching: parts.matching,
             namespaces: parts.namespaces,
+            visibility: parts.visibility,
             cluster: parts.cluster,
             clock: parts.clock,
             settings: parts.settings,

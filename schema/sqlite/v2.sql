@@ -20,7 +20,6 @@ CREATE TABLE visibility (
     attributes             BLOB,
     status                 INTEGER,
     list_time              INTEGER,
-    close_time             INTEGER,
     history_length         INTEGER,
     history_size_bytes     INTEGER,
     execution_duration     INTEGER,

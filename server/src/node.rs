@@ -135,6 +135,7 @@ impl Node {
             history: history.client(),
             matching: matching.client(),
             namespaces: Arc::clone(&namespaces),
+            visibility: Arc::clone(&store) as _,
             cluster: ClusterInfo {
                 cluster_id: cluster.id,
                 cluster_name: cluster.name,

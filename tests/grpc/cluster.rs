@@ -64,10 +64,10 @@ async fn services_are_healthy() {
 #[tokio::test]
 async fn what_is_not_served_says_so_by_name() {
     let server = Server::with(&[]).await;
-    let answer = server.rpc().list_workflow_executions(ws::ListWorkflowExecutionsRequest::default()).await;
+    let answer = server.rpc().create_schedule(ws::CreateScheduleRequest::default()).await;
     let status = answer.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("ListWorkflowExecutions"), "{}", status.message());
+    assert!(status.message().contains("CreateSchedule"), "{}", status.message());
     let status = server.operator().delete_namespace(os::DeleteNamespaceRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     assert!(status.message().contains("DeleteNamespace"), "{}", status.message());

@@ -15,6 +15,8 @@ mod ends;
 mod histories;
 mod kit;
 mod lasting;
+mod list_filters;
+mod lists;
 mod namespaces;
 mod options;
 mod pauses;

@@ -3,15 +3,15 @@
 use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
-    activities, activities_by_id, cluster, describes, ends, histories, namespaces, queries, signals, starts, sticky,
-    task_queues, workers, workflow_tasks,
+    activities, activities_by_id, cluster, describes, ends, histories, lists, namespaces, queries, signals, starts,
+    sticky, task_queues, workers, workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 40] = [
+const WORKFLOW: [(&str, Test); 48] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -36,6 +36,14 @@ const WORKFLOW: [(&str, Test); 40] = [
     ("SignalWorkflowExecution", signals::signals_reach_the_worker_in_order),
     ("SignalWithStartWorkflowExecution", signals::a_signal_starts_what_is_not_there),
     ("TerminateWorkflowExecution", ends::a_termination_ends_the_run_under_its_worker),
+    ("ListWorkflowExecutions", lists::a_run_is_listed_through_its_life),
+    ("ScanWorkflowExecutions", lists::pages_cover_a_list_in_order),
+    ("CountWorkflowExecutions", lists::counts_and_groups),
+    ("ListOpenWorkflowExecutions", lists::open_and_closed_lists),
+    ("ListClosedWorkflowExecutions", lists::open_and_closed_lists),
+    ("ListArchivedWorkflowExecutions", lists::bad_queries_are_refused),
+    ("ListActivityExecutions", lists::bad_queries_are_refused),
+    ("CountActivityExecutions", lists::bad_queries_are_refused),
     ("GetSearchAttributes", cluster::search_attributes_are_listed),
     ("RespondQueryTaskCompleted", queries::a_worker_refuses_to_answer),
     ("ResetStickyTaskQueue", sticky::a_reset_sends_the_next_task_to_everyone),
@@ -55,7 +63,9 @@ const WORKFLOW: [(&str, Test); 40] = [
 ];
 
 /// The same of OperatorService.
-const OPERATOR: [(&str, Test); 2] = [
+const OPERATOR: [(&str, Test); 4] = [
+    ("AddSearchAttributes", lists::search_attributes_are_added_and_removed),
+    ("RemoveSearchAttributes", lists::search_attributes_are_added_and_removed),
     ("ListSearchAttributes", cluster::search_attributes_are_listed),
     ("ListClusters", cluster::the_cluster_tells_about_itself),
 ];

@@ -2,52 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use perdure_kernel::{ServiceError, ServiceResult};
+use perdure_kernel::{
+    ServiceError, ServiceResult,
+    search_attributes::{FIELDS, PREDEFINED, SYSTEM, fields, is_reserved},
+};
 use perdure_proto::{api::enums::IndexedValueType, records};
 
 use crate::write::Edit;
-
-/// Fields of each type: `Keyword01` to `Keyword10`.
-const FIELDS: [(IndexedValueType, &str, usize); 7] = [
-    (IndexedValueType::Bool, "Bool", 3),
-    (IndexedValueType::Datetime, "Datetime", 3),
-    (IndexedValueType::Double, "Double", 3),
-    (IndexedValueType::Int, "Int", 3),
-    (IndexedValueType::Keyword, "Keyword", 10),
-    (IndexedValueType::KeywordList, "KeywordList", 3),
-    (IndexedValueType::Text, "Text", 3),
-];
-
-/// Begins every name that belongs to the server.
-const RESERVED_PREFIX: &str = "Temporal";
-
-/// Names that belong to the server besides those with [`RESERVED_PREFIX`].
-const RESERVED: [&str; 24] = [
-    "BatcherNamespace",
-    "BatcherUser",
-    "BinaryChecksums",
-    "BuildIds",
-    "CloseTime",
-    "ExecutionDuration",
-    "ExecutionStatus",
-    "ExecutionTime",
-    "HistoryLength",
-    "HistorySizeBytes",
-    "Memo",
-    "MemoEncoding",
-    "NamespaceId",
-    "ParentRunId",
-    "ParentWorkflowId",
-    "RootRunId",
-    "RootWorkflowId",
-    "RunId",
-    "StartTime",
-    "StateTransitionCount",
-    "TaskQueue",
-    "VisibilityTaskKey",
-    "WorkflowId",
-    "WorkflowType",
-];
 
 /// Gives fields to the attributes that have none yet. Known names are left as they are, whatever their
 /// type. `INVALID_ARGUMENT` for reserved names and when no field of a type is left.
@@ -56,7 +17,7 @@ pub(crate) fn add(record: &mut records::Namespace, wanted: &[(String, IndexedVal
         return Err(ServiceError::invalid_argument("SearchAttributes are not set on request."));
     }
     for (name, _) in wanted {
-        if name.starts_with(RESERVED_PREFIX) || RESERVED.binary_search(&name.as_str()).is_ok() {
+        if is_reserved(name) {
             return Err(ServiceError::invalid_argument(format!("Search attribute {name} is reserved by system.")));
         }
     }
@@ -80,6 +41,33 @@ pub(crate) fn add(record: &mut records::Namespace, wanted: &[(String, IndexedVal
         return Ok(Edit::Same);
     }
     record.search_attributes = types(aliases);
+    Ok(Edit::Changed)
+}
+
+/// Frees the fields of attributes; names that nothing has are skipped. `INVALID_ARGUMENT` for an attribute
+/// that is not custom.
+pub(crate) fn remove(record: &mut records::Namespace, unwanted: &[String]) -> ServiceResult<Edit> {
+    let mut aliases = record.custom_search_attribute_aliases.clone();
+    for name in unwanted {
+        let field = aliases.iter().find(|(_, alias)| *alias == name).map(|(field, _)| field.clone());
+        if let Some(field) = field {
+            aliases.remove(&field);
+            continue;
+        }
+        let is_fixed = SYSTEM.iter().any(|(known, _)| known == name)
+            || PREDEFINED.iter().any(|(known, ..)| known == name)
+            || field_type(name).is_some();
+        if is_fixed {
+            return Err(ServiceError::invalid_argument(format!(
+                "Unable to remove non-custom search attributes: {name}."
+            )));
+        }
+    }
+    if aliases.len() == record.custom_search_attribute_aliases.len() {
+        return Ok(Edit::Same);
+    }
+    record.search_attributes = types(&aliases);
+    record.custom_search_attribute_aliases = aliases;
     Ok(Edit::Changed)
 }
 
@@ -116,10 +104,6 @@ fn field_type(field: &str) -> Option<IndexedValueType> {
         .map(|(kind, ..)| kind)
 }
 
-fn fields(prefix: &str, count: usize) -> impl Iterator<Item = String> {
-    (1..=count).map(move |number| format!("{prefix}{number:02}"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -130,11 +114,6 @@ mod tests {
 
     fn keywords(count: usize) -> Vec<(String, IndexedValueType)> {
         (0..count).map(|number| (format!("attribute-{number}"), IndexedValueType::Keyword)).collect()
-    }
-
-    #[test]
-    fn reserved_names_are_sorted() {
-        assert!(RESERVED.is_sorted());
     }
 
     #[test]
@@ -164,6 +143,21 @@ mod tests {
             refusal(&[("x", IndexedValueType::Unspecified)]),
             "Unable to create search attributes: cannot have more than 0 search attribute of type Unspecified."
         );
+    }
+
+    #[test]
+    fn removes() {
+        let mut record = records::Namespace::default();
+        add(&mut record, &keywords(2)).unwrap();
+        let names = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        assert_eq!(remove(&mut record, &names(&["nothing"])), Ok(Edit::Same));
+        for fixed in ["RunId", "BuildIds", "Keyword01"] {
+            let error = remove(&mut record, &names(&["attribute-0", fixed])).unwrap_err();
+            assert_eq!(error.message, format!("Unable to remove non-custom search attributes: {fixed}."));
+        }
+        assert_eq!(record.search_attributes.len(), 2);
+        assert_eq!(remove(&mut record, &names(&["attribute-0", "nothing"])), Ok(Edit::Changed));
+        assert_eq!(record.search_attributes.keys().collect::<Vec<_>>(), ["attribute-1"]);
     }
 
     #[test]

@@ -300,4 +300,12 @@ impl NamespaceService for Namespaces {
         tracing::info!(namespace = request.namespace, id = %entry.namespace.id, "namespace deprecated");
         Ok(ws::DeprecateNamespaceResponse {})
     }
+
+    async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {
+        self.add_search_attributes(name, &attributes).await.map(drop)
+    }
+
+    async fn remove_attributes(&self, name: &str, attributes: Vec<String>) -> ServiceResult<()> {
+        self.change(name, |record| aliases::remove(record, &attributes)).await.map(drop)
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use perdure_kernel::{Namespace, NamespaceId, ServiceResult};
-use perdure_proto::api::workflowservice as ws;
+use perdure_proto::api::{enums::IndexedValueType, workflowservice as ws};
 
 /// Namespaces as the frontend and the shards see them: snapshots to read, requests to change them.
 #[async_trait]
@@ -33,4 +33,10 @@ pub trait NamespaceService: Send + Sync + 'static {
 
     /// `DeprecateNamespace`.
     async fn deprecate(&self, request: ws::DeprecateNamespaceRequest) -> ServiceResult<ws::DeprecateNamespaceResponse>;
+
+    /// Gives a namespace custom search attributes. Names that it has are left as they are.
+    async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()>;
+
+    /// Takes custom search attributes from a namespace. Names that nothing has are skipped.
+    async fn remove_attributes(&self, name: &str, attributes: Vec<String>) -> ServiceResult<()>;
 }

@@ -63,6 +63,8 @@ pub struct Limits {
     pub auto_reset_points_max: usize,
     /// Events of one page of history (hard bound of `frontend.historyMaxPageSize`)
     pub history_page_size_max: usize,
+    /// `frontend.visibilityMaxPageSize`
+    pub visibility_page_size_max: usize,
     /// `history.defaultWorkflowTaskTimeout`
     pub workflow_task_timeout_default: Duration,
     /// Longest workflow task timeout that a client may ask for
@@ -130,6 +132,7 @@ impl Default for Limits {
             buffered_queries_max: 1,
             auto_reset_points_max: 20,
             history_page_size_max: 256,
+            visibility_page_size_max: 1000,
             workflow_task_timeout_default: Duration::from_secs(10),
             workflow_task_timeout_max: Duration::from_secs(120),
             workflow_task_heartbeat_max: Duration::from_secs(30 * 60),

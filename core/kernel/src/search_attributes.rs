@@ -51,6 +51,58 @@ pub const PREDEFINED: &[(&str, IndexedValueType, bool)] = &[
     ("TemporalWorkflowVersioningBehavior", Keyword, false),
 ];
 
+/// Fields that custom attributes are names for, by type: `Keyword01` to `Keyword10`.
+pub const FIELDS: [(IndexedValueType, &str, usize); 7] = [
+    (Bool, "Bool", 3),
+    (Datetime, "Datetime", 3),
+    (IndexedValueType::Double, "Double", 3),
+    (Int, "Int", 3),
+    (Keyword, "Keyword", 10),
+    (KeywordList, "KeywordList", 3),
+    (IndexedValueType::Text, "Text", 3),
+];
+
+/// Names of the fields with a prefix.
+pub fn fields(prefix: &str, count: usize) -> impl Iterator<Item = String> {
+    (1..=count).map(move |number| format!("{prefix}{number:02}"))
+}
+
+/// Begins every name that belongs to the server.
+const RESERVED_PREFIX: &str = "Temporal";
+
+/// Names that belong to the server besides those with [`RESERVED_PREFIX`].
+const RESERVED: [&str; 24] = [
+    "BatcherNamespace",
+    "BatcherUser",
+    "BinaryChecksums",
+    "BuildIds",
+    "CloseTime",
+    "ExecutionDuration",
+    "ExecutionStatus",
+    "ExecutionTime",
+    "HistoryLength",
+    "HistorySizeBytes",
+    "Memo",
+    "MemoEncoding",
+    "NamespaceId",
+    "ParentRunId",
+    "ParentWorkflowId",
+    "RootRunId",
+    "RootWorkflowId",
+    "RunId",
+    "StartTime",
+    "StateTransitionCount",
+    "TaskQueue",
+    "VisibilityTaskKey",
+    "WorkflowId",
+    "WorkflowType",
+];
+
+/// Whether a name belongs to the server: no custom attribute may have it.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with(RESERVED_PREFIX) || RESERVED.binary_search(&name).is_ok()
+}
+
 /// A name as a namespace knows it.
 enum Known {
     Settable(IndexedValueType),
@@ -185,6 +237,7 @@ mod tests {
     fn the_tables_are_sorted() {
         assert!(SYSTEM.is_sorted_by_key(|(name, _)| name));
         assert!(PREDEFINED.is_sorted_by_key(|(name, _, _)| name));
+        assert!(RESERVED.is_sorted());
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub struct VisibilityRecord {
 /// The part of a [`VisibilityRecord`] that only closed executions have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedRecord {
-    /// When it closed.
+    /// When it closed: never before its start, whatever clocks said, and never [`Timestamp::MAX`]. Lists
+    /// since a start time rest on that.
     pub close_time: Timestamp,
     /// Events in its history.
     pub history_length: i64,

@@ -1,6 +1,5 @@
 //! The order of lists: open executions first, then by close time, then by start time, latest first; runs of
-//! one instant by their ids. Where clocks disagree, a run that closed before it started counts as closed at
-//! its start, so that a list since some start time need not look behind it.
+//! one instant by their ids.
 
 use std::cmp::Reverse;
 
@@ -9,7 +8,7 @@ use perdure_kernel::{Timestamp, VisibilityRecord};
 /// A record's place in lists. Sorts as lists do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SortKey {
-    /// When it closed, no earlier than it started; [`Timestamp::MAX`] while it is open.
+    /// When it closed; [`Timestamp::MAX`] while it is open.
     pub close_time: Reverse<Timestamp>,
     /// When it started.
     pub start_time: Reverse<Timestamp>,
@@ -21,7 +20,7 @@ impl SortKey {
     /// The record's place.
     pub fn of(record: &VisibilityRecord) -> Self {
         Self {
-            close_time: Reverse(record.close_time().map_or(Timestamp::MAX, |at| at.max(record.start_time))),
+            close_time: Reverse(record.close_time().unwrap_or(Timestamp::MAX)),
             start_time: Reverse(record.start_time),
             run_id: record.key.run_id.to_string(),
         }

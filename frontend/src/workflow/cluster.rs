@@ -2,7 +2,7 @@
 
 use perdure_kernel::{
     ServiceResult,
-    search_attributes::{PREDEFINED, SYSTEM},
+    search_attributes::{FIELDS, PREDEFINED, SYSTEM, fields},
 };
 use perdure_proto::api::{
     version::{ReleaseInfo, VersionInfo},
@@ -26,7 +26,7 @@ const CAPABILITIES: Capabilities = Capabilities {
     upsert_memo: true,
     eager_workflow_start: true,
     sdk_metadata: true,
-    count_group_by_execution_status: false,
+    count_group_by_execution_status: true,
     nexus: false,
     server_scaled_deployments: false,
     server_scaled_provider_cloud_run: false,
@@ -61,8 +61,8 @@ pub(super) async fn get_cluster_info(
     })
 }
 
-/// The attributes that every namespace has. Custom ones belong to a namespace, which this request does not
-/// name: `OperatorService.ListSearchAttributes` lists them.
+/// The attributes that every namespace has, and the fields that custom ones are names for. The names belong
+/// to a namespace, which this request does not name: `OperatorService.ListSearchAttributes` lists them.
 pub(super) async fn get_search_attributes(
     _shared: &Shared,
     _call: Call<()>,
@@ -70,5 +70,8 @@ pub(super) async fn get_search_attributes(
 ) -> ServiceResult<ws::GetSearchAttributesResponse> {
     let system = SYSTEM.iter().map(|(name, value_type)| ((*name).to_owned(), i32::from(*value_type)));
     let predefined = PREDEFINED.iter().map(|(name, value_type, _)| ((*name).to_owned(), i32::from(*value_type)));
-    Ok(ws::GetSearchAttributesResponse { keys: system.chain(predefined).collect() })
+    let custom = FIELDS
+        .iter()
+        .flat_map(|(value_type, prefix, count)| fields(prefix, *count).map(|field| (field, i32::from(*value_type))));
+    Ok(ws::GetSearchAttributesResponse { keys: system.chain(predefined).chain(custom).collect() })
 }

@@ -10,5 +10,6 @@ mod queries;
 pub(crate) mod service;
 mod starts;
 mod task_queues;
+mod visibility;
 mod workers;
 mod workflow_tasks;

@@ -7,7 +7,7 @@ use perdure_proto::{
 };
 
 use super::{
-    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, workers,
+    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, visibility, workers,
     workflow_tasks,
 };
 use crate::{call::Shared, service::service};
@@ -48,6 +48,14 @@ service! {
             UpdateWorkflowExecutionOptions: update_workflow_execution_options(ws::UpdateWorkflowExecutionOptionsRequest) -> ws::UpdateWorkflowExecutionOptionsResponse = executions::update_workflow_execution_options;
             PauseWorkflowExecution: pause_workflow_execution(ws::PauseWorkflowExecutionRequest) -> ws::PauseWorkflowExecutionResponse = executions::pause_workflow_execution;
             UnpauseWorkflowExecution: unpause_workflow_execution(ws::UnpauseWorkflowExecutionRequest) -> ws::UnpauseWorkflowExecutionResponse = executions::unpause_workflow_execution;
+            ListOpenWorkflowExecutions: list_open_workflow_executions(ws::ListOpenWorkflowExecutionsRequest) -> ws::ListOpenWorkflowExecutionsResponse = visibility::list_open_workflow_executions;
+            ListClosedWorkflowExecutions: list_closed_workflow_executions(ws::ListClosedWorkflowExecutionsRequest) -> ws::ListClosedWorkflowExecutionsResponse = visibility::list_closed_workflow_executions;
+            ListWorkflowExecutions: list_workflow_executions(ws::ListWorkflowExecutionsRequest) -> ws::ListWorkflowExecutionsResponse = visibility::list_workflow_executions;
+            ListArchivedWorkflowExecutions: list_archived_workflow_executions(ws::ListArchivedWorkflowExecutionsRequest) -> ws::ListArchivedWorkflowExecutionsResponse = visibility::list_archived_workflow_executions;
+            ScanWorkflowExecutions: scan_workflow_executions(ws::ScanWorkflowExecutionsRequest) -> ws::ScanWorkflowExecutionsResponse = visibility::scan_workflow_executions;
+            CountWorkflowExecutions: count_workflow_executions(ws::CountWorkflowExecutionsRequest) -> ws::CountWorkflowExecutionsResponse = visibility::count_workflow_executions;
+            ListActivityExecutions: list_activity_executions(ws::ListActivityExecutionsRequest) -> ws::ListActivityExecutionsResponse = visibility::list_activity_executions;
+            CountActivityExecutions: count_activity_executions(ws::CountActivityExecutionsRequest) -> ws::CountActivityExecutionsResponse = visibility::count_activity_executions;
             GetSearchAttributes: get_search_attributes(ws::GetSearchAttributesRequest) -> ws::GetSearchAttributesResponse = cluster::get_search_attributes;
             RespondQueryTaskCompleted: respond_query_task_completed(ws::RespondQueryTaskCompletedRequest) -> ws::RespondQueryTaskCompletedResponse = queries::respond_query_task_completed;
             ResetStickyTaskQueue: reset_sticky_task_queue(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse = executions::reset_sticky_task_queue;
@@ -67,12 +75,6 @@ service! {
         }
         unserved {
             ExecuteMultiOperation: execute_multi_operation(ws::ExecuteMultiOperationRequest) -> ws::ExecuteMultiOperationResponse;
-            ListOpenWorkflowExecutions: list_open_workflow_executions(ws::ListOpenWorkflowExecutionsRequest) -> ws::ListOpenWorkflowExecutionsResponse;
-            ListClosedWorkflowExecutions: list_closed_workflow_executions(ws::ListClosedWorkflowExecutionsRequest) -> ws::ListClosedWorkflowExecutionsResponse;
-            ListWorkflowExecutions: list_workflow_executions(ws::ListWorkflowExecutionsRequest) -> ws::ListWorkflowExecutionsResponse;
-            ListArchivedWorkflowExecutions: list_archived_workflow_executions(ws::ListArchivedWorkflowExecutionsRequest) -> ws::ListArchivedWorkflowExecutionsResponse;
-            ScanWorkflowExecutions: scan_workflow_executions(ws::ScanWorkflowExecutionsRequest) -> ws::ScanWorkflowExecutionsResponse;
-            CountWorkflowExecutions: count_workflow_executions(ws::CountWorkflowExecutionsRequest) -> ws::CountWorkflowExecutionsResponse;
             CreateSchedule: create_schedule(ws::CreateScheduleRequest) -> ws::CreateScheduleResponse;
             DescribeSchedule: describe_schedule(ws::DescribeScheduleRequest) -> ws::DescribeScheduleResponse;
             UpdateSchedule: update_schedule(ws::UpdateScheduleRequest) -> ws::UpdateScheduleResponse;
@@ -129,9 +131,7 @@ service! {
             DescribeNexusOperationExecution: describe_nexus_operation_execution(ws::DescribeNexusOperationExecutionRequest) -> ws::DescribeNexusOperationExecutionResponse;
             PollActivityExecution: poll_activity_execution(ws::PollActivityExecutionRequest) -> ws::PollActivityExecutionResponse;
             PollNexusOperationExecution: poll_nexus_operation_execution(ws::PollNexusOperationExecutionRequest) -> ws::PollNexusOperationExecutionResponse;
-            ListActivityExecutions: list_activity_executions(ws::ListActivityExecutionsRequest) -> ws::ListActivityExecutionsResponse;
             ListNexusOperationExecutions: list_nexus_operation_executions(ws::ListNexusOperationExecutionsRequest) -> ws::ListNexusOperationExecutionsResponse;
-            CountActivityExecutions: count_activity_executions(ws::CountActivityExecutionsRequest) -> ws::CountActivityExecutionsResponse;
             CountNexusOperationExecutions: count_nexus_operation_executions(ws::CountNexusOperationExecutionsRequest) -> ws::CountNexusOperationExecutionsResponse;
             RequestCancelActivityExecution: request_cancel_activity_execution(ws::RequestCancelActivityExecutionRequest) -> ws::RequestCancelActivityExecutionResponse;
             RequestCancelNexusOperationExecution: request_cancel_nexus_operation_execution(ws::RequestCancelNexusOperationExecutionRequest) -> ws::RequestCancelNexusOperationExecutionResponse;

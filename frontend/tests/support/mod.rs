@@ -70,6 +70,7 @@ impl TestServer {
             history: HistoryClient::new(Arc::new(Histories(fake("history", &log, history)))),
             matching: MatchingClient::new(Arc::new(Queues(fake("matching", &log, matching)))),
             namespaces: Arc::new(Namespaces::new()),
+            visibility: Arc::new(perdure_persistence::memory::MemoryStore::new()),
             cluster: ClusterInfo {
                 cluster_id: "cluster-id".into(),
                 cluster_name: "active".into(),
@@ -255,5 +256,13 @@ impl NamespaceService for Namespaces {
         _request: ws::DeprecateNamespaceRequest,
     ) -> ServiceResult<ws::DeprecateNamespaceResponse> {
         Ok(ws::DeprecateNamespaceResponse::default())
+    }
+
+    async fn add_attributes(&self, _name: &str, _attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {
+        Ok(())
+    }
+
+    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
+        Ok(())
     }
 }

@@ -95,6 +95,11 @@ impl Server {
         Self { node: Some(node), address, channel }
     }
 
+    /// Whether this is a Temporal server, which lists what it did with a delay.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.node.is_none()
+    }
+
     /// WorkflowService.
     pub(crate) fn rpc(&self) -> Rpc {
         WorkflowServiceClient::new(self.channel.clone())

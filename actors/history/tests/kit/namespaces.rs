@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use perdure_kernel::{Namespace, NamespaceId, ServiceError, ServiceResult};
-use perdure_proto::api::workflowservice as ws;
+use perdure_proto::api::{enums::IndexedValueType, workflowservice as ws};
 use perdure_rpc::NamespaceService;
 
 /// The namespace of the tests.
@@ -87,6 +87,14 @@ impl NamespaceService for Namespaces {
         &self,
         _request: ws::DeprecateNamespaceRequest,
     ) -> ServiceResult<ws::DeprecateNamespaceResponse> {
+        not_played()
+    }
+
+    async fn add_attributes(&self, _name: &str, _attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {
+        not_played()
+    }
+
+    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
         not_played()
     }
 }

@@ -13,7 +13,7 @@ pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
     let (close_time, execution_time) =
         (Timestamp::from_nanos(record.close_time), Timestamp::from_nanos(record.execution_time));
     let closed = (!state.is_open()).then(|| ClosedRecord {
-        close_time,
+        close_time: close_time.max(Timestamp::from_nanos(record.start_time)),
         history_length: state.next_event_id() - 1,
         history_size_bytes: record.history_size,
         execution_duration: close_time.since(execution_time),

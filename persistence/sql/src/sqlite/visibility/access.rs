@@ -34,18 +34,72 @@ pub(super) struct Access {
 
 /// The ways that a query's demands open within a scope.
 pub(super) fn accesses(query: &Query, scope: &[u8]) -> Vec<Access> {
-    let conjuncts: &[Filter] = match &query.filter {
-        Some(Filter::All(all)) => all,
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    };
-    let mut accesses: Vec<Access> = conjuncts.iter().filter_map(|filter| access(filter, scope)).collect();
+    let mut accesses: Vec<Access> = conjuncts(query).iter().filter_map(|filter| access(filter, scope)).collect();
     if let Some(best) = accesses.iter().position(|access| access.is_best) {
         accesses.swap(0, best);
         accesses.truncate(1);
     }
     accesses.truncate(PROBES_MAX);
     accesses
+}
+
+/// The demands that a query makes all of.
+pub(super) fn conjuncts(query: &Query) -> &[Filter] {
+    match &query.filter {
+        Some(Filter::All(all)) => all,
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    }
+}
+
+/// Whether a demand asks no more than that records are of `division`.
+pub(super) fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
+    let demand = match division {
+        None => Filter::IsNull { field: Field::division(), negated: false },
+        Some(division) => Filter::Compare {
+            field: Field::division(),
+            comparison: Comparison::Equal,
+            value: Scalar::Keyword(division.to_owned()),
+        },
+    };
+    *filter == demand
+}
+
+/// Adds what a demand about times means for the order of lists, so that an index can start there: a run is
+/// listed at its close, which is no earlier than its start.
+pub(super) fn imply_list_time(filter: &Filter, sql: &mut Sql) {
+    let mut bound = |sign: &str, value: &Scalar| {
+        sql.push(" AND v.list_time ").push(sign).push(" ").bind(bind(value));
+    };
+    match filter {
+        Filter::Compare { field: Field::CloseTime, comparison, value } => match comparison {
+            Comparison::NotEqual => {}
+            Comparison::Equal
+            | Comparison::Less
+            | Comparison::LessOrEqual
+            | Comparison::Greater
+            | Comparison::GreaterOrEqual => bound(comparison.symbol(), value),
+        },
+        Filter::Between { field: Field::CloseTime, negated: false, low, high } => {
+            bound(">=", low);
+            bound("<=", high);
+        }
+        Filter::Compare { field: Field::StartTime, comparison, value } => match comparison {
+            Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual => bound(">=", value),
+            Comparison::NotEqual | Comparison::Less | Comparison::LessOrEqual => {}
+        },
+        Filter::Between { field: Field::StartTime, negated: false, low, .. } => bound(">=", low),
+        Filter::All(_)
+        | Filter::Any(_)
+        | Filter::Not(_)
+        | Filter::Compare { .. }
+        | Filter::OneOf { .. }
+        | Filter::Between { .. }
+        | Filter::StartsWith { .. }
+        | Filter::Holds { .. }
+        | Filter::Mentions { .. }
+        | Filter::IsNull { .. } => {}
+    }
 }
 
 fn access(filter: &Filter, scope: &[u8]) -> Option<Access> {

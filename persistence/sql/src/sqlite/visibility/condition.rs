@@ -4,6 +4,9 @@ use perdure_visibility::{Attribute, Field, Filter, Scalar};
 
 use super::stored_field;
 
+/// The close time; null while the run is open.
+const CLOSE_TIME: &str = "nullif(v.list_time, 9223372036854775807)";
+
 /// SQL with its values, in the order of their marks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sql {
@@ -214,7 +217,7 @@ fn column(field: &Field) -> Option<&'static str> {
         Field::ExecutionStatus => Some("v.status"),
         Field::StartTime => Some("v.start_time"),
         Field::ExecutionTime => Some("v.execution_time"),
-        Field::CloseTime => Some("v.close_time"),
+        Field::CloseTime => Some(CLOSE_TIME),
         Field::ExecutionDuration => Some("v.execution_duration"),
         Field::HistoryLength => Some("v.history_length"),
         Field::HistorySizeBytes => Some("v.history_size_bytes"),

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc, time::Duration};
 use perdure_kernel::{Archetype, BusinessKey, ClosedRecord, ExecutionKey, NamespaceId, Timestamp, VisibilityRecord};
 use perdure_persistence::{Operation, StoreResult};
 use perdure_proto::api::enums::WorkflowExecutionStatus;
-use perdure_visibility::{GroupBy, Kind, Query, SortKey, evaluate::status_name};
+use perdure_visibility::{Filter, GroupBy, Kind, Query, SortKey, evaluate::status_name};
 use prost::Message;
 use sqlx::{
     AssertSqlSafe, Row, Sqlite, SqlitePool,
@@ -23,7 +23,7 @@ use crate::key;
 
 const COLUMNS: &str = "v.archetype, v.workflow_id, v.run_id, v.type_name, v.task_queue, v.parent_workflow_id, \
      v.parent_run_id, v.root_workflow_id, v.root_run_id, v.start_time, v.execution_time, v.memo, v.attributes, \
-     v.status, v.close_time, v.history_length, v.history_size_bytes, v.execution_duration, v.state_transition_count";
+     v.status, v.list_time, v.history_length, v.history_size_bytes, v.execution_duration, v.state_transition_count";
 
 /// A statement made of constant texts and marks; every value is bound.
 fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
@@ -68,16 +68,23 @@ async fn passing(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> s
             if let Some(access) = access {
                 sql.push(" AND ").append(access.condition);
             }
+            // The scope has settled the division.
+            let settled = |filter: &&Filter| access::asks_for_division(filter, division);
+            for filter in access::conjuncts(query).iter().filter(|filter| !settled(filter)) {
+                access::imply_list_time(filter, &mut sql);
+                sql.push(" AND ");
+                condition(filter, &mut sql);
+            }
         }
         None => {
             let first = key::queue_prefix(namespace);
             sql.push(" INDEXED BY visibility_by_time WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
             sql.push(" AND v.scope < ").bind(Bind::Blob(key::after_prefix(first)));
+            if let Some(filter) = &query.filter {
+                sql.push(" AND ");
+                condition(filter, &mut sql);
+            }
         }
-    }
-    if let Some(filter) = &query.filter {
-        sql.push(" AND ");
-        condition(filter, &mut sql);
     }
     Ok(sql)
 }
@@ -147,15 +154,19 @@ async fn by_status(pool: &SqlitePool, passing: Sql) -> sqlx::Result<Vec<(String,
     let mut sql = Sql::default();
     sql.push("SELECT ");
     for (index, status) in statuses.iter().enumerate() {
-        sql.push(&format!("{}total(v.status = {})", if index > 0 { ", " } else { "" }, i32::from(*status)));
+        sql.push(&format!(
+            "{}count(*) FILTER (WHERE v.status = {})",
+            if index > 0 { ", " } else { "" },
+            i32::from(*status)
+        ));
     }
     sql.append(passing);
     let row = statement(&sql).fetch_one(pool).await?;
     let mut groups = Vec::new();
     for (index, status) in statuses.into_iter().enumerate() {
-        let count: f64 = row.try_get(index)?;
-        if count > 0.0 {
-            groups.push((status_name(status).to_owned(), count as i64));
+        let count: i64 = row.try_get(index)?;
+        if count > 0 {
+            groups.push((status_name(status).to_owned(), count));
         }
     }
     Ok(groups)
@@ -183,9 +194,9 @@ fn decode(namespace: &NamespaceId, row: &SqliteRow) -> sqlx::Result<Option<Visib
     let (Ok(memo), Ok(search_attributes)) = (Message::decode(&blob(11)?[..]), Message::decode(&blob(12)?[..])) else {
         return Ok(None);
     };
-    let closed = match row.try_get::<Option<i64>, _>(14)? {
-        None => None,
-        Some(close_time) => Some(ClosedRecord {
+    let closed = match row.try_get::<i64, _>(14)? {
+        i64::MAX => None,
+        close_time => Some(ClosedRecord {
             close_time: Timestamp::from_nanos(close_time),
             history_length: row.try_get(15)?,
             history_size_bytes: row.try_get(16)?,

@@ -16,11 +16,11 @@ use super::{super::statement::Repeated, scope_of, stored_field};
 static PUT: Repeated = Repeated::new(
     "INSERT OR FAIL INTO visibility(run, scope, archetype, workflow_id, run_id, type_name, task_queue, \
      parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, start_time, execution_time, memo, attributes, \
-     status, list_time, close_time, history_length, history_size_bytes, execution_duration, state_transition_count) \
+     status, list_time, history_length, history_size_bytes, execution_duration, state_transition_count) \
      VALUES ",
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     " ON CONFLICT(run) DO UPDATE SET execution_time = excluded.execution_time, memo = excluded.memo, \
-     status = excluded.status, list_time = excluded.list_time, close_time = excluded.close_time, \
+     status = excluded.status, list_time = excluded.list_time, \
      history_length = excluded.history_length, history_size_bytes = excluded.history_size_bytes, \
      execution_duration = excluded.execution_duration, state_transition_count = excluded.state_transition_count",
 );
@@ -110,7 +110,7 @@ impl<'a> VisibilityRows<'a> {
             let duration = |closed: &perdure_kernel::ClosedRecord| {
                 i64::try_from(closed.execution_duration.as_nanos()).unwrap_or(i64::MAX)
             };
-            let list_time = closed.map_or(i64::MAX, |closed| closed.close_time.max(record.start_time).as_nanos());
+            let list_time = closed.map_or(i64::MAX, |closed| closed.close_time.as_nanos());
             query
                 .bind(*run)
                 .bind(scope.clone())
@@ -129,7 +129,6 @@ impl<'a> VisibilityRows<'a> {
                 .bind(encoded(&*record.search_attributes))
                 .bind(i32::from(record.status))
                 .bind(list_time)
-                .bind(closed.map(|closed| closed.close_time.as_nanos()))
                 .bind(closed.map(|closed| closed.history_length))
                 .bind(closed.map(|closed| closed.history_size_bytes))
                 .bind(closed.map(duration))
