@@ -330,12 +330,10 @@ pub(crate) async fn search_attributes_are_added_and_removed() {
     let namespace = NAMESPACE.to_owned();
     let add = |pairs: &[(&str, i32)]| os::AddSearchAttributesRequest {
         search_attributes: pairs.iter().map(|(name, value_type)| ((*name).to_owned(), *value_type)).collect(),
-        index_name: String::new(),
         namespace: namespace.clone(),
     };
     let remove = |names: &[&str]| os::RemoveSearchAttributesRequest {
         search_attributes: names.iter().map(|name| (*name).to_owned()).collect(),
-        index_name: String::new(),
         namespace: namespace.clone(),
     };
     let keyword: i32 = IndexedValueType::Keyword.into();
