@@ -81,6 +81,7 @@ async def reset(env: Env, handle: WorkflowHandle, finish: int, **options: Any) -
 async def reset_a_closed_workflow_to_its_first_task(env: Env) -> None:
     async with env.worker(Steps, activities=[add_one]):
         handle = await env.start(Steps.run, 1)
+        await env.idle(handle, 3)
         await handle.signal(Steps.hear, "word")
         assert await handle.result() == [2, "word"]
         first = await env.event(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
@@ -97,9 +98,11 @@ async def reset_an_open_workflow_in_the_middle(env: Env) -> None:
         await handle.signal(Steps.hear, "before")
         await env.idle(handle, 4)
         again = await reset(env, handle, second.event_id)
+        await env.idle(again, 3)
         await again.signal(Steps.hear, "after")
         assert await again.result() == [2, "before", "after"]
-        told = (await env.describe(handle)).workflow_extended_info
+        before = env.client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
+        told = (await env.describe(before)).workflow_extended_info
         assert told.reset_run_id == again.run_id
         await env.failure("result", handle.result())
 
@@ -114,7 +117,7 @@ async def reset_without_its_signals(env: Env) -> None:
         first = await env.event(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
         signals = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
         again = await reset(env, handle, first.event_id, reset_reapply_exclude_types=[signals])
-        await env.idle(again, 2)
+        await env.idle(again, 3)
         await again.signal(Steps.hear, "heard")
         assert await again.result() == [2, "heard"]
 
@@ -141,8 +144,8 @@ async def reset_points_that_are_none(env: Env) -> None:
 
 
 @scenario
-async def delete_open_and_closed(env: Env) -> None:
-    async def gone(handle: WorkflowHandle) -> bool:
+async def delete_an_open_workflow(env: Env) -> None:
+    async def gone() -> bool:
         try:
             await handle.describe()
             return False
@@ -150,18 +153,16 @@ async def delete_open_and_closed(env: Env) -> None:
             return True
 
     async with env.worker(Steps, activities=[add_one]):
-        for name, signals in (("open", 1), ("closed", 0)):
-            # Its history goes with it: nothing to compare.
-            handle = await env.client.start_workflow(
-                Steps.run, signals, id=env.id(name), task_queue=env.task_queue
-            )
-            if signals == 0:
-                await handle.result()
-            request = service_pb.DeleteWorkflowExecutionRequest(
-                namespace=env.namespace, workflow_execution=env.execution(handle)
-            )
-            await env.service.delete_workflow_execution(request)
-            await env.until("gone", lambda handle=handle: gone(handle))
+        # Its history goes with it: nothing to compare.
+        handle = await env.client.start_workflow(
+            Steps.run, 1, id=env.id(), task_queue=env.task_queue
+        )
+        await env.idle(handle, 3)
+        request = service_pb.DeleteWorkflowExecutionRequest(
+            namespace=env.namespace, workflow_execution=env.execution(handle)
+        )
+        await env.service.delete_workflow_execution(request)
+        await env.until("gone", gone)
 
 
 @scenario
@@ -179,7 +180,9 @@ async def options_of_an_open_workflow(env: Env) -> None:
         )
         answer = await env.service.update_workflow_execution_options(request)
         assert answer.workflow_execution_options.priority.priority_key == 2
-        assert (await env.describe(handle)).workflow_execution_info.priority.fairness_key == "tenant"
+        assert (
+            await env.describe(handle)
+        ).workflow_execution_info.priority.fairness_key == "tenant"
         await handle.signal(Steps.hear, "word")
         await handle.result()
 
