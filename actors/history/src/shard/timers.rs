@@ -32,6 +32,9 @@ const FIRES_PER_TICK_MAX: usize = 1_000;
 /// Wait before timers of a namespace that is not known here are tried again.
 pub(super) const UNKNOWN_NAMESPACE_DELAY: Duration = Duration::from_secs(1);
 
+/// Wait before the deletion of a run that is starting a child is tried again.
+const CHILD_START_DELAY: Duration = Duration::from_millis(100);
+
 /// Wait before a page is read again after the store failed.
 const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -241,6 +244,11 @@ impl Shard {
             return self.timers.postpone(entry, again, holder.runs[index].state.key.clone());
         };
         let run = &mut holder.runs[index];
+        if !run.state.is_open() && self.immediate.starts_child_of(&run.run_id) {
+            // The child would wait for ever for a parent that is gone: what has begun ends first.
+            let again = ctx.now() + CHILD_START_DELAY;
+            return self.timers.postpone(entry, again, run.state.key.clone());
+        }
         let stored = run.state.volatile.run.wake_id == entry.1;
         if stored {
             run.state.volatile.run.wake_at = 0;

@@ -52,6 +52,14 @@ impl Immediate {
         }
     }
 
+    /// Whether a run is starting a child.
+    pub(in crate::shard) fn starts_child_of(&self, run_id: &str) -> bool {
+        self.outstanding.values().map(|outstanding| &outstanding.task).any(|task| {
+            matches!(task.task, Some(records::immediate_task::Task::StartChild(_)))
+                && task.execution.as_ref().is_some_and(|execution| execution.run_id == run_id)
+        })
+    }
+
     /// Tasks that were taken in that way since the last look.
     pub(super) fn take_resumed(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.resumed)
