@@ -8,10 +8,14 @@
 
 mod activities;
 mod activities_by_id;
+mod child_ends;
+mod child_refusals;
+mod children;
 mod cluster;
 mod deletes;
 mod describes;
 mod ends;
+mod external;
 mod histories;
 mod kit;
 mod lasting;

@@ -6,9 +6,11 @@ use perdure_proto::api::{
     command::{
         CancelWorkflowExecutionCommandAttributes, Command, CompleteWorkflowExecutionCommandAttributes,
         FailWorkflowExecutionCommandAttributes, RequestCancelActivityTaskCommandAttributes,
-        ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes, command::Attributes,
+        RequestCancelExternalWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
+        SignalExternalWorkflowExecutionCommandAttributes, StartChildWorkflowExecutionCommandAttributes,
+        StartTimerCommandAttributes, command::Attributes,
     },
-    common::{ActivityType, RetryPolicy},
+    common::{ActivityType, RetryPolicy, WorkflowType},
     enums::CommandType,
 };
 
@@ -63,4 +65,58 @@ pub(crate) fn schedule(attributes: ScheduleActivityTaskCommandAttributes) -> Com
 pub(crate) fn cancel_activity(scheduled_event_id: i64) -> Command {
     let attributes = RequestCancelActivityTaskCommandAttributes { scheduled_event_id };
     command(CommandType::RequestCancelActivityTask, Attributes::RequestCancelActivityTaskCommandAttributes(attributes))
+}
+
+/// A child on this queue, changed by `adjust`.
+pub(crate) fn child_with(
+    id: &str,
+    queue: &str,
+    adjust: impl Fn(&mut StartChildWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = StartChildWorkflowExecutionCommandAttributes {
+        workflow_id: id.to_owned(),
+        workflow_type: Some(WorkflowType { name: "part".to_owned() }),
+        task_queue: normal(queue),
+        input: payloads("input"),
+        ..Default::default()
+    };
+    adjust(&mut attributes);
+    let attributes = Attributes::StartChildWorkflowExecutionCommandAttributes(attributes);
+    command(CommandType::StartChildWorkflowExecution, attributes)
+}
+
+/// A child on this queue.
+pub(crate) fn child(id: &str, queue: &str) -> Command {
+    child_with(id, queue, |_| {})
+}
+
+/// A signal to another workflow, changed by `adjust`.
+pub(crate) fn signal_other(
+    id: &str,
+    adjust: impl Fn(&mut SignalExternalWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = SignalExternalWorkflowExecutionCommandAttributes {
+        execution: super::execution(id, ""),
+        signal_name: "go".to_owned(),
+        input: payloads("input"),
+        ..Default::default()
+    };
+    adjust(&mut attributes);
+    let attributes = Attributes::SignalExternalWorkflowExecutionCommandAttributes(attributes);
+    command(CommandType::SignalExternalWorkflowExecution, attributes)
+}
+
+/// A cancellation of another workflow, changed by `adjust`.
+pub(crate) fn cancel_other(
+    id: &str,
+    adjust: impl Fn(&mut RequestCancelExternalWorkflowExecutionCommandAttributes),
+) -> Command {
+    let mut attributes = RequestCancelExternalWorkflowExecutionCommandAttributes {
+        workflow_id: id.to_owned(),
+        reason: "enough".to_owned(),
+        ..Default::default()
+    };
+    adjust(&mut attributes);
+    let attributes = Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(attributes);
+    command(CommandType::RequestCancelExternalWorkflowExecution, attributes)
 }

@@ -8,6 +8,7 @@ mod kit;
 
 mod archetypes;
 mod cache;
+mod children;
 mod commits;
 mod crashes;
 mod deletions;

@@ -7,10 +7,11 @@ use perdure_proto::api::{
     command::{
         CancelTimerCommandAttributes, Command, CompleteWorkflowExecutionCommandAttributes,
         ContinueAsNewWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
-        ScheduleActivityTaskCommandAttributes, StartTimerCommandAttributes, command::Attributes,
+        ScheduleActivityTaskCommandAttributes, SignalExternalWorkflowExecutionCommandAttributes,
+        StartChildWorkflowExecutionCommandAttributes, StartTimerCommandAttributes, command::Attributes,
     },
     common::WorkflowType,
-    enums::{CommandType, EventType, WorkflowExecutionStatus},
+    enums::{CommandType, EventType, ParentClosePolicy, WorkflowExecutionStatus},
     history::HistoryEvent,
     workflowservice as ws,
 };
@@ -70,6 +71,33 @@ pub(crate) fn start_timer(id: &str, after: Duration) -> Command {
 pub(crate) fn cancel_timer(id: &str) -> Command {
     let attributes = CancelTimerCommandAttributes { timer_id: id.into() };
     command(CommandType::CancelTimer, Attributes::CancelTimerCommandAttributes(attributes))
+}
+
+/// A child that is terminated with its parent.
+pub(crate) fn start_child(id: &str) -> Command {
+    start_child_with(id, ParentClosePolicy::Terminate)
+}
+
+pub(crate) fn start_child_with(id: &str, policy: ParentClosePolicy) -> Command {
+    let attributes = StartChildWorkflowExecutionCommandAttributes {
+        workflow_id: id.into(),
+        workflow_type: Some(WorkflowType { name: "part".into() }),
+        parent_close_policy: policy.into(),
+        ..Default::default()
+    };
+    let attributes = Attributes::StartChildWorkflowExecutionCommandAttributes(attributes);
+    command(CommandType::StartChildWorkflowExecution, attributes)
+}
+
+/// A signal to another workflow.
+pub(crate) fn signal_other(id: &str) -> Command {
+    let attributes = SignalExternalWorkflowExecutionCommandAttributes {
+        execution: super::execution(id, ""),
+        signal_name: "go".into(),
+        ..Default::default()
+    };
+    let attributes = Attributes::SignalExternalWorkflowExecutionCommandAttributes(attributes);
+    command(CommandType::SignalExternalWorkflowExecution, attributes)
 }
 
 /// A worker's answer to a workflow task.

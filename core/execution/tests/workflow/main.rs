@@ -9,6 +9,7 @@ mod activity_timeouts;
 mod buffering;
 mod cancellation;
 mod chains;
+mod children;
 mod closing;
 mod command_failures;
 mod deletion;

@@ -12,14 +12,19 @@ use perdure_proto::{
             command::Attributes,
         },
         common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
-        enums::{CommandType, EventType, QueryRejectCondition, ResetReapplyExcludeType, WorkflowTaskFailedCause},
+        enums::{
+            CancelExternalWorkflowExecutionFailedCause as CancelCause, CommandType, EventType, QueryRejectCondition,
+            ResetReapplyExcludeType, SignalExternalWorkflowExecutionFailedCause as SignalCause,
+            StartChildWorkflowExecutionFailedCause as StartCause, WorkflowTaskFailedCause,
+        },
         history::{HistoryEvent, history_event::Attributes as HistoryAttributes},
+        workflowservice::StartWorkflowExecutionRequest,
     },
     records, tokens,
 };
 use proptest::prelude::*;
 
-use crate::kit::{BEGIN, Kit, Worker, make::*};
+use crate::kit::{BEGIN, Kit, Worker, family::*, make::*};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -33,6 +38,10 @@ enum Step {
     StartActivity { pick: u8, stale: bool },
     Outcome { pick: u8, outcome: Box<Outcome>, start: bool, by_id: bool, stale: bool },
     Heartbeat { pick: u8, by_id: bool },
+    ChildStart { pick: u8, runs: bool },
+    ChildEnd { pick: u8, end: usize, stranger: bool },
+    Arrival { pick: u8, signal: bool, arrives: bool },
+    FirstTask,
     ResetSticky,
     Pause,
     Unpause,
@@ -162,6 +171,15 @@ fn any_command() -> impl Strategy<Value = Command> {
             command
         }),
         1 => any_id().prop_map(|id| cancel_timer(&id)),
+        4 => (any_id(), any_span(), 0..4i32, any_size()).prop_map(|(id, run, policy, size)| {
+            child_with(&id, |child| {
+                child.workflow_run_timeout = run;
+                child.parent_close_policy = policy;
+                child.input = bulk(size);
+            })
+        }),
+        2 => any_id().prop_map(|id| signal_other(&id)),
+        2 => any_id().prop_map(|id| cancel_other(&id)),
         2 => any_id().prop_map(|name| marker(&name)),
         1 => state,
     ];
@@ -231,6 +249,12 @@ fn any_step() -> impl Strategy<Value = Step> {
             }),
         2 => (any::<u8>(), rarely()).prop_map(|(pick, by_id)| Step::Heartbeat { pick, by_id }),
         1 => Just(Step::ResetSticky),
+        4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(pick, runs)| Step::ChildStart { pick, runs }),
+        3 => (any::<u8>(), 0..5usize, rarely())
+            .prop_map(|(pick, end, stranger)| Step::ChildEnd { pick, end, stranger }),
+        3 => (any::<u8>(), any::<bool>(), any::<bool>())
+            .prop_map(|(pick, signal, arrives)| Step::Arrival { pick, signal, arrives }),
+        1 => Just(Step::FirstTask),
         1 => Just(Step::Pause),
         2 => Just(Step::Unpause),
         1 => (any::<u8>(), rarely(), rarely())
@@ -254,6 +278,8 @@ struct Beginning {
     policy: Option<RetryPolicy>,
     eager: bool,
     signal: bool,
+    /// A child; it may begin at once, or waits for its parent.
+    child: Option<bool>,
 }
 
 fn any_beginning() -> impl Strategy<Value = Beginning> {
@@ -261,8 +287,17 @@ fn any_beginning() -> impl Strategy<Value = Beginning> {
     let cron = prop::sample::select(vec!["", "", "", "* * * * *", "@every 7s"]);
     // The frontend lets no invalid policy through.
     let policy = prop_oneof![Just(None), (0..4i32).prop_map(retries)];
-    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>()).prop_map(
-        |(timeouts, delay, cron, policy, eager, signal)| Beginning { timeouts, delay, cron, policy, eager, signal },
+    let child = prop_oneof![3 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
+    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>(), child).prop_map(
+        |(timeouts, delay, cron, policy, eager, signal, child)| Beginning {
+            timeouts,
+            delay,
+            cron,
+            policy,
+            eager,
+            signal,
+            child,
+        },
     )
 }
 
@@ -273,6 +308,9 @@ fn begin(beginning: &Beginning) -> Kit {
     namespace.limits.blob_size_max = 280;
     namespace.limits.memo_size_max = 400;
     namespace.limits.pending_activities_max = 3;
+    namespace.limits.pending_children_max = 3;
+    namespace.limits.pending_external_signals_max = 2;
+    namespace.limits.pending_external_cancels_max = 2;
     namespace.limits.buffered_events_max = 4;
     namespace.limits.signals_per_execution_max = 12;
     namespace.limits.history_count_suggest = 20;
@@ -281,13 +319,20 @@ fn begin(beginning: &Beginning) -> Kit {
         namespace.search_attributes.insert(name.to_owned(), kind);
     }
     let first = beginning.signal.then(|| signal("first", "0"));
-    Kit::start_with(namespace, BEGIN, first, |request| {
+    let adjust = |request: &mut StartWorkflowExecutionRequest| {
         [request.workflow_execution_timeout, request.workflow_run_timeout, request.workflow_task_timeout] =
             beginning.timeouts;
         request.workflow_start_delay = beginning.delay.filter(|_| beginning.cron.is_empty());
         request.cron_schedule = beginning.cron.to_owned();
         request.retry_policy.clone_from(&beginning.policy);
         request.request_eager_execution = beginning.eager;
+    };
+    Kit::start_run(namespace, BEGIN, first, adjust, |new| {
+        let Some(held) = beginning.child else { return };
+        new.held = held;
+        new.start.parent_workflow_namespace_id = "namespace-id".to_owned();
+        new.start.parent_workflow_execution = Some(run("parent", "parent-run"));
+        new.start.parent_initiated_event_id = 5;
     })
 }
 
@@ -295,6 +340,12 @@ fn begin(beginning: &Beginning) -> Kit {
 fn pick_activity(kit: &Kit, pick: u8) -> i64 {
     let count = kit.state.activities.len().max(1);
     kit.state.activities.keys().nth(usize::from(pick) % count).copied().unwrap_or_default()
+}
+
+/// One of the ids; of nothing when there is none.
+fn pick_pending<'a>(ids: impl Iterator<Item = &'a i64>, pick: u8) -> i64 {
+    let ids: Vec<i64> = ids.copied().collect();
+    ids.get(usize::from(pick) % ids.len().max(1)).copied().unwrap_or_default()
 }
 
 /// Timers that fired while a worker decides.
@@ -340,6 +391,29 @@ fn happen(kit: &mut Kit, step: &Step) {
             let token = any_token(kit, *pick, *by_id);
             let _ = kit.heartbeat(&token, payloads("beat"));
         }
+        Step::ChildStart { pick, runs } => {
+            let id = pick_pending(kit.state.children.keys(), *pick);
+            let _ = if *runs {
+                kit.child_runs(id, CHILD_RUN)
+            } else {
+                kit.child_refused(id, StartCause::WorkflowAlreadyExists)
+            };
+        }
+        Step::ChildEnd { pick, end, stranger } => {
+            let id = pick_pending(kit.state.children.keys(), *pick);
+            let _ = kit.child_closes(id, if *stranger { "another" } else { CHILD_RUN }, &ends()[*end]);
+        }
+        Step::Arrival { pick, signal: true, arrives } => {
+            let id = pick_pending(kit.state.external_signals.keys(), *pick);
+            let missing = SignalCause::ExternalWorkflowExecutionNotFound;
+            let _ = kit.signal_arrives(id, arrives.then_some(()).ok_or(missing));
+        }
+        Step::Arrival { pick, signal: false, arrives } => {
+            let id = pick_pending(kit.state.external_cancels.keys(), *pick);
+            let missing = CancelCause::ExternalWorkflowExecutionNotFound;
+            let _ = kit.cancel_arrives(id, arrives.then_some(()).ok_or(missing));
+        }
+        Step::FirstTask => drop(kit.first_task()),
         Step::ResetSticky => drop(kit.reset_sticky()),
         Step::Pause => drop(kit.pause("pause")),
         Step::Unpause => drop(kit.unpause()),

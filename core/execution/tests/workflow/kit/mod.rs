@@ -1,5 +1,6 @@
 //! One run and the world around it: clock, store, history, task queue and workers.
 
+pub(crate) mod family;
 pub(crate) mod laws;
 pub(crate) mod make;
 mod worker;
@@ -85,6 +86,17 @@ impl Kit {
         signal: Option<Signal>,
         adjust: impl Fn(&mut StartWorkflowExecutionRequest),
     ) -> Self {
+        Self::start_run(namespace, now, signal, adjust, |_| {})
+    }
+
+    /// The same, with changes that no request can ask for.
+    pub(crate) fn start_run(
+        namespace: Namespace,
+        now: Timestamp,
+        signal: Option<Signal>,
+        adjust: impl Fn(&mut StartWorkflowExecutionRequest),
+        adjust_run: impl Fn(&mut NewRun),
+    ) -> Self {
         let mut request = make::start_request();
         adjust(&mut request);
         let key = ExecutionKey::workflow(&namespace.id, &request.workflow_id, "run-1");
@@ -93,6 +105,7 @@ impl Kit {
             let mut env = Env { now, namespace: &namespace, random: &mut random };
             let mut run = NewRun::from_request(key.clone(), request.clone(), &env);
             run.signal.clone_from(&signal);
+            adjust_run(&mut run);
             run.begin(&mut env)
         };
         let transition = begin();
