@@ -26,7 +26,7 @@ fn refused_commands(other: &str) -> Vec<(Vec<Command>, Cause, String)> {
         one(child(&long, "q"), BadChild, format!("WorkflowId on StartChildWorkflowExecutionCommand exceeds length limit. WorkflowId={long} Length=1001 Limit=1000 WorkflowType=part Namespace=default")),
         one(child_with("c", "q", |child| child.workflow_run_timeout = Some(perdure_proto::Duration { seconds: -1, nanos: 0 })), BadChild, format!("Invalid WorkflowRunTimeout on StartChildWorkflowExecutionCommand: negative duration. {names}")),
         one(child_with("c", "q", |child| child.retry_policy = Some(RetryPolicy { backoff_coefficient: 0.5, ..Default::default() })), BadChild, format!("invalid WorkflowRetryPolicy on StartChildWorkflowExecutionCommand: BackoffCoefficient cannot be less than 1 on retry policy.. {names}")),
-        one(child_with("c", "q", |child| child.cron_schedule = "never".into()), BadChild, format!("invalid CronSchedule on StartChildWorkflowExecutionCommand: invalid CronSchedule. {names}")),
+        one(child_with("c", "q", |child| child.cron_schedule = "never".into()), BadChild, format!("invalid CronSchedule on StartChildWorkflowExecutionCommand: invalid CronSchedule.. {names}")),
         one(child_with("c", "q", |child| child.priority = Some(Priority { priority_key: -1, ..Default::default() })), BadChild, "priority key can't be negative".into()),
         one(child_with("c", "q", |child| child.search_attributes = Some(Default::default())), Cause::Unspecified, String::new()),
         one(child_with("c", "q", |child| {

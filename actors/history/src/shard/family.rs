@@ -58,7 +58,10 @@ impl Shard {
             }
         };
         let run_key = ExecutionKey { business: key.clone(), run_id: env.random.uuid().into() };
+        // The event of a child carries the timeout also when it is zero.
+        let no_run_timeout = request.workflow_run_timeout.filter(|timeout| timeout.seconds == 0 && timeout.nanos == 0);
         let mut new_run = NewRun::from_request(run_key.clone(), request, &env);
+        new_run.start.workflow_run_timeout = new_run.start.workflow_run_timeout.or(no_run_timeout);
         new_run.held = true;
         new_run.start.parent_workflow_namespace = parent_namespace;
         new_run.start.parent_workflow_namespace_id = parent_namespace_id;

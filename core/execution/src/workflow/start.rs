@@ -93,6 +93,7 @@ impl NewRun {
         if let Some(memo) = &mut request.memo {
             memo.fields.retain(|_, payload| !super::state::is_null(payload));
         }
+        request.memo = request.memo.filter(|memo| !memo.fields.is_empty());
         if let Some(attributes) = &mut request.search_attributes {
             attributes.indexed_fields.retain(|_, payload| !super::state::is_null(payload));
             perdure_kernel::search_attributes::add_types(attributes, env.namespace);

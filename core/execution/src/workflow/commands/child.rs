@@ -67,10 +67,13 @@ fn initiated_event(
     if let Some(memo) = &mut command.memo {
         memo.fields.retain(|_, payload| !is_null(payload));
     }
+    // SDKs send these empty, and Temporal drops them then.
+    command.memo = command.memo.filter(|memo| !memo.fields.is_empty());
     if let Some(attributes) = &mut command.search_attributes {
         attributes.indexed_fields.retain(|_, payload| !is_null(payload));
         perdure_kernel::search_attributes::add_types(attributes, target);
     }
+    command.search_attributes = command.search_attributes.filter(|attributes| !attributes.indexed_fields.is_empty());
     let policy = match command.parent_close_policy() {
         ParentClosePolicy::Unspecified => ParentClosePolicy::Terminate,
         given @ (ParentClosePolicy::Terminate | ParentClosePolicy::Abandon | ParentClosePolicy::RequestCancel) => given,
