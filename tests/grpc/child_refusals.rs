@@ -2,7 +2,7 @@
 
 use perdure_proto::api::{
     command::Command,
-    common::{Priority, RetryPolicy},
+    common::{Payload, Priority, RetryPolicy},
     enums::{EventType as K, WorkflowTaskFailedCause as Cause},
     history::history_event::Attributes,
     workflowservice::RegisterNamespaceRequest,
@@ -10,6 +10,12 @@ use perdure_proto::api::{
 use tonic::Code;
 
 use crate::{children::told, kit::*};
+
+/// A JSON value.
+fn json(value: &str) -> Payload {
+    let metadata = [("encoding".to_owned(), "json/plain".into())].into();
+    Payload { metadata, data: value.to_owned().into(), ..Default::default() }
+}
 
 /// Commands, why the task fails, and what the worker is told after the cause.
 fn refused_commands(other: &str) -> Vec<(Vec<Command>, Cause, String)> {
@@ -32,7 +38,11 @@ fn refused_commands(other: &str) -> Vec<(Vec<Command>, Cause, String)> {
         one(child_with("c", "q", |child| {
             let fields = [("Nobody".to_owned(), payloads("x").unwrap().payloads.remove(0))].into();
             child.search_attributes = Some(perdure_proto::api::common::SearchAttributes { indexed_fields: fields });
-        }), BadSearchAttributes, format!("invalid SearchAttributes on StartChildWorkflowCommand: Namespace default has no mapping defined for search attribute Nobody. {names}")),
+        }), BadSearchAttributes, "Namespace default has no mapping defined for search attribute Nobody".to_owned()),
+        one(child_with("c", "q", |child| {
+            let fields = [("Amount".to_owned(), json("\"x\""))].into();
+            child.search_attributes = Some(perdure_proto::api::common::SearchAttributes { indexed_fields: fields });
+        }), BadSearchAttributes, format!("invalid SearchAttributes on StartChildWorkflowCommand: invalid value for search attribute Amount of type Int: x. {names}")),
         one(child_with("c", "q", |child| child.inherit_build_id = true), BadChild, "StartChildWorkflowExecution with UseCompatibleVersion cannot run on different task queue.".into()),
         one(child_with("c", "q", |child| child.namespace = other.to_owned()), BadChild, "cross namespace commands are not allowed".into()),
         (vec![child("c", "q"), cancel_other("c", |_| {})], BadCancel, "Start and RequestCancel for child workflow is not allowed in same workflow task. WorkflowId=c RunId= Namespace=".into()),

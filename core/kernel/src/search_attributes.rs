@@ -115,6 +115,12 @@ pub fn check(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> Se
     check_sizes(attributes, namespace)
 }
 
+/// Checks that names are known.
+pub fn check_names(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
+    let names = attributes.into_iter().flat_map(|attributes| attributes.indexed_fields.keys());
+    names.map(|name| lookup(name, namespace)).try_for_each(|known| known.map(drop))
+}
+
 /// Checks names and values.
 pub fn check_values(attributes: Option<&SearchAttributes>, namespace: &Namespace) -> ServiceResult<()> {
     let Some(attributes) = attributes.filter(|attributes| !attributes.indexed_fields.is_empty()) else { return Ok(()) };

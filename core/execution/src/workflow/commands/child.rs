@@ -27,6 +27,9 @@ impl Commands<'_, '_, '_, '_> {
         if command.namespace.is_empty() {
             command.namespace.clone_from(&own.name);
         }
+        perdure_kernel::search_attributes::check_names(command.search_attributes.as_ref(), target).map_err(
+            |error| CommandFailure::fail(WorkflowTaskFailedCause::BadSearchAttributes, error.message.into_owned()),
+        )?;
         let parent_queue = self.draft.state.task_queue();
         fill_and_validate(&mut command, target, parent_queue, &own.limits, self.draft.now())?;
         let queue = command.task_queue.as_ref().map_or("", |queue| &queue.name);
