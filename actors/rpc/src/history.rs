@@ -142,7 +142,7 @@ calls! {
         /// From a child: it has closed for good.
         ChildClosed(Box<ChildClosed>) -> ();
         /// From a parent that has closed: its policy is applied.
-        ParentClosed(Box<ParentClosed>) -> ();
+        ParentClosed(ParentClosed) -> ();
     }
 }
 

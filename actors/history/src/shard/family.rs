@@ -118,10 +118,10 @@ pub(super) fn forward_child_closed(holder: &mut Holder, run_id: Arc<str>, mut as
 
 pub(super) fn decide_parent_closed(
     state: &WorkflowState,
-    call: Box<ParentClosed>,
+    call: ParentClosed,
     env: &mut Env<'_>,
 ) -> ServiceResult<Decision<()>> {
-    let ParentClosed { workflow_id: _, first_run_id, parent, initiated_event_id, policy, identity } = *call;
+    let ParentClosed { workflow_id: _, first_run_id, parent, initiated_event_id, policy, identity } = call;
     let another = state.start.parent_initiated_event_id != initiated_event_id
         || (!first_run_id.is_empty() && state.first_run_id() != first_run_id);
     if another || !state.is_child_of(&parent) {

@@ -62,9 +62,6 @@ fn a_child_that_is_quicker_than_the_news_of_its_start() {
     assert_eq!(
         kit.news(),
         [K::ChildWorkflowExecutionStarted, K::ChildWorkflowExecutionCompleted, K::WorkflowTaskScheduled]
-            .iter()
-            .copied()
-            .collect::<Vec<_>>()
     );
 }
 

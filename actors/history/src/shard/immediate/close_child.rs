@@ -25,6 +25,6 @@ impl Shard {
             initiated_event_id: close.initiated_event_id,
             identity: close.identity,
         };
-        self.call(id, caller, &target, Box::new(call), |result: ServiceResult<()>| Heard::Told(result), ctx);
+        self.call(id, caller, &target, call, |result: ServiceResult<()>| Heard::Told(result), ctx);
     }
 }

@@ -18,7 +18,7 @@ impl Shard {
     pub(super) fn offer(&mut self, id: i64, ctx: &Ctx<Self>) {
         let Some(task) = self.immediate.get(id) else { return };
         let Some(add) = add_task(task, ctx.now()) else { return self.immediate.finish(id) };
-        let Some(caller) = self.task_caller(id, &add.queue.namespace_id.clone(), ctx) else { return };
+        let Some(caller) = self.task_caller(id, &add.queue.namespace_id, ctx) else { return };
         let queue = add.queue.clone();
         let myself = ctx.myself();
         let ask = Ask::with_callback(caller, add, move |result: ServiceResult<()>| {

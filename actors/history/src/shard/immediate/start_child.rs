@@ -70,7 +70,7 @@ impl Shard {
                     policy: ParentClosePolicy::Terminate,
                     identity: SERVER_IDENTITY.to_owned(),
                 };
-                self.call(at.id, caller, &target, Box::new(call), told, ctx);
+                self.call(at.id, caller, &target, call, told, ctx);
             }
         }
     }
