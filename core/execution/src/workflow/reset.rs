@@ -7,12 +7,17 @@ use perdure_kernel::{Timestamp, time::span};
 use perdure_proto::{
     api::{
         common::Payloads,
-        enums::{ResetReapplyExcludeType as Exclude, ResetReapplyType, RetryState, WorkflowTaskFailedCause},
+        enums::{
+            ResetReapplyExcludeType as Exclude, ResetReapplyType, RetryState, UpdateAdmittedEventOrigin,
+            WorkflowTaskFailedCause,
+        },
         failure::{Failure, ResetWorkflowFailureInfo, failure::FailureInfo},
         history::{
             ActivityTaskFailedEventAttributes, HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes,
-            WorkflowExecutionSignaledEventAttributes, WorkflowTaskFailedEventAttributes, history_event::Attributes,
+            WorkflowExecutionSignaledEventAttributes, WorkflowExecutionUpdateAdmittedEventAttributes,
+            WorkflowTaskFailedEventAttributes, history_event::Attributes,
         },
+        update::Request,
         workflowservice::ResetWorkflowExecutionRequest,
     },
     records,
@@ -107,6 +112,8 @@ pub fn is_reapplied(event: &HistoryEvent) -> bool {
         Some(
             Attributes::WorkflowExecutionSignaledEventAttributes(_)
                 | Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(_)
+                | Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(_)
+                | Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(_)
                 | Attributes::StartChildWorkflowExecutionFailedEventAttributes(_)
                 | Attributes::ChildWorkflowExecutionStartedEventAttributes(_)
                 | Attributes::ChildWorkflowExecutionCompletedEventAttributes(_)
@@ -283,9 +290,24 @@ impl Draft<'_, '_> {
             Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated)) => {
                 self.reapply_options(updated, event);
             }
+            Some(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(update)) if !excluded.updates => {
+                self.admit_again(update.request.clone(), update.origin());
+            }
+            // An update that an event had admitted is accepted without its request: that event is done again.
+            Some(Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(update))
+                if !excluded.updates && update.accepted_request.is_some() =>
+            {
+                self.admit_again(update.accepted_request.clone(), UpdateAdmittedEventOrigin::Reapply);
+            }
             Some(attributes) => self.reapply_child(attributes),
             None => {}
         }
+    }
+
+    /// Admits an update by an event: the new run's worker is asked anew.
+    fn admit_again(&mut self, request: Option<Request>, origin: UpdateAdmittedEventOrigin) {
+        let admitted = WorkflowExecutionUpdateAdmittedEventAttributes { request, origin: origin.into() };
+        self.emit(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(admitted));
     }
 
     /// Does again what happened to a child that was started before the point, or is being started.

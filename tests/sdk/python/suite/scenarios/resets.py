@@ -66,6 +66,31 @@ class Asks:
         ]
 
 
+@workflow.defn
+class Waits:
+    def __init__(self) -> None:
+        self.word = ""
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: bool(self.word))
+        return self.word
+
+    @workflow.signal
+    def say(self, word: str) -> None:
+        self.word = word
+
+
+@workflow.defn
+class Trusts:
+    """One child that takes its time."""
+
+    @workflow.run
+    async def run(self) -> str:
+        id = f"{workflow.info().workflow_id}.child"
+        return await workflow.execute_child_workflow(Waits.run, id=id)
+
+
 async def reset(env: Env, handle: WorkflowHandle, finish: int, **options: Any) -> WorkflowHandle:
     """Resets a run; gives and records the new one."""
     request = service_pb.ResetWorkflowExecutionRequest(
@@ -132,6 +157,20 @@ async def reset_between_children(env: Env) -> None:
         # The task that hears of the first child's end.
         again = await reset(env, handle, first.event_id + 3)
         assert await again.result() == ["one", "two"]
+
+
+@scenario
+async def reset_while_a_child_runs(env: Env) -> None:
+    async with env.worker(Trusts, Waits):
+        handle = await env.start(Trusts.run)
+        second = await env.event(handle, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, 2)
+        child = env.client.get_workflow_handle(f"{handle.id}.child")
+        await env.idle(child)
+        again = await reset(env, handle, second.event_id)
+        await env.idle(again, 2)
+        # The child outlives the run that started it, and tells the one that has it now.
+        await child.signal(Waits.say, "done")
+        assert await again.result() == "done"
 
 
 @scenario
