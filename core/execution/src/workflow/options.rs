@@ -51,8 +51,7 @@ impl WorkflowState {
             return;
         }
         let (priority, versioning_override) = (self.priority().cloned(), self.versioning_override());
-        let options =
-            self.record.options.get_or_insert_with(|| records::WorkflowOptions { priority, versioning_override });
+        let options = self.record.options.get_or_insert(records::WorkflowOptions { priority, versioning_override });
         if overrides {
             let given = updated.versioning_override.clone().filter(|_| !updated.unset_versioning_override);
             options.versioning_override = given.map(modern);

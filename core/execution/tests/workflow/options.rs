@@ -70,7 +70,7 @@ fn a_mask_says_what_changes() {
         (Some(both), true, "operator")
     );
     let weighty = Priority { fairness_weight: 2.5, ..priority(3) };
-    let all = Priority { fairness_key: "tenant".to_owned(), ..weighty.clone() };
+    let all = Priority { fairness_key: "tenant".to_owned(), ..weighty };
     let paths = ["priority.priority_key", "priority.fairness_weight"];
     assert_eq!(merged(&mut kit, &paths, weighty), Some(all.clone()));
     assert_eq!(describe(&kit.state).workflow_execution_info.unwrap().priority, Some(all.clone()));
