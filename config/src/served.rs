@@ -130,6 +130,11 @@ served! {
     BUFFERED_EVENTS: Count, "history.maximumBufferedEventsBatch", Global, 100, Positive, "most events buffered behind a workflow task";
     BUFFERED_EVENTS_SIZE: Count, "history.maximumBufferedEventsSizeInBytes", Global, 2 * MIB, Positive, "most bytes of events buffered behind a workflow task";
     BUFFERED_QUERIES: Count, "history.MaxBufferedQueryCount", Global, 1, Any, "most queries that wait for a workflow task";
+    UPDATES_IN_FLIGHT: Count, "history.maxInFlightUpdates", Namespace, 10, Any, "most updates of a workflow that are under way; 0 is no limit";
+    UPDATES_IN_FLIGHT_SIZE: Count, "history.maxInFlightUpdatePayloads", Namespace, 20 * MIB, Any, "most bytes of a workflow's updates that are under way; 0 is no limit";
+    UPDATES_TOTAL: Count, "history.maxTotalUpdates", Namespace, 2000, Any, "most updates of a run; 0 is no limit";
+    UPDATES_SUGGEST: Ratio, "history.maxTotalUpdates.suggestContinueAsNewThreshold", Namespace, 0.9, Any, "part of the most updates of a run from which on workers are told to continue as new";
+    SPECULATIVE_TASK_EVENTS: Count, "history.discardSpeculativeWorkflowTaskMaximumEventsCount", Global, 10, Any, "most events that a workflow task which comes to nothing may send again";
     AUTO_RESET_POINTS: Count, "history.historyMaxAutoResetPoints", Namespace, 20, Any, "most reset points kept for a run";
     HISTORY_PAGE_SIZE: Count, "frontend.historyMaxPageSize", Namespace, 256, Positive, "most events of a page of history; above 256 it is 256";
     VISIBILITY_PAGE_SIZE: Count, "frontend.visibilityMaxPageSize", Namespace, 1000, Positive, "most executions of a page of a list";

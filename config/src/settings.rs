@@ -109,6 +109,7 @@ impl Settings {
         let count = |key: Key<usize>, standard: usize| self.get(key, at).unwrap_or(standard);
         let time = |key: Key<Duration>, standard: Duration| self.get(key, at).unwrap_or(standard);
         let switch = |key: Key<bool>, standard: bool| self.get(key, at).unwrap_or(standard);
+        let updates_total_max = count(served::UPDATES_TOTAL, standard.updates_total_max);
         Limits {
             id_length_max: count(served::ID_LENGTH, standard.id_length_max),
             blob_size_max: count(served::BLOB_SIZE, standard.blob_size_max),
@@ -153,6 +154,11 @@ impl Settings {
             buffered_events_max: count(served::BUFFERED_EVENTS, standard.buffered_events_max),
             buffered_events_size_max: count(served::BUFFERED_EVENTS_SIZE, standard.buffered_events_size_max),
             buffered_queries_max: count(served::BUFFERED_QUERIES, standard.buffered_queries_max),
+            updates_in_flight_max: count(served::UPDATES_IN_FLIGHT, standard.updates_in_flight_max),
+            updates_in_flight_size_max: count(served::UPDATES_IN_FLIGHT_SIZE, standard.updates_in_flight_size_max),
+            updates_total_max,
+            updates_total_suggest: (updates_total_max as f64 * self.value(served::UPDATES_SUGGEST, at)).ceil() as usize,
+            speculative_task_events_max: count(served::SPECULATIVE_TASK_EVENTS, standard.speculative_task_events_max),
             auto_reset_points_max: count(served::AUTO_RESET_POINTS, standard.auto_reset_points_max),
             // Temporal clips a page at this number whatever the key says.
             history_page_size_max: count(served::HISTORY_PAGE_SIZE, standard.history_page_size_max)

@@ -319,6 +319,9 @@ fn is_unexpected(kind: &ErrorKind) -> bool {
         | ErrorKind::FailedPrecondition
         | ErrorKind::WorkflowNotReady
         | ErrorKind::QueryFailed { .. }
+        | ErrorKind::Aborted
+        | ErrorKind::MultiOperation { .. }
+        | ErrorKind::MultiOperationAborted
         | ErrorKind::PermissionDenied
         | ErrorKind::Canceled => false,
     }
@@ -337,6 +340,9 @@ fn type_name(kind: &ErrorKind) -> &'static str {
         ErrorKind::WorkflowNotReady => "serviceerror_WorkflowNotReady",
         ErrorKind::QueryFailed { .. } => "serviceerror_QueryFailed",
         ErrorKind::ResourceExhausted { .. } => "serviceerror_ResourceExhausted",
+        ErrorKind::Aborted => "serviceerror_Aborted",
+        ErrorKind::MultiOperation { .. } => "serviceerror_MultiOperationExecution",
+        ErrorKind::MultiOperationAborted => "serviceerror_MultiOperationAborted",
         ErrorKind::PermissionDenied => "serviceerror_PermissionDenied",
         ErrorKind::DeadlineExceeded => "serviceerror_DeadlineExceeded",
         ErrorKind::Canceled => "serviceerror_Canceled",

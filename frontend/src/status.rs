@@ -6,7 +6,8 @@ use perdure_proto::{
     Any,
     api::{
         enums::{NamespaceState, ResourceExhaustedCause, ResourceExhaustedScope},
-        errordetails as details,
+        errordetails::{self as details, multi_operation_execution_failure::OperationStatus},
+        failure::MultiOperationExecutionAborted,
     },
     google::rpc,
 };
@@ -82,6 +83,13 @@ pub(crate) fn code(kind: &ErrorKind) -> Code {
             Code::FailedPrecondition
         }
         ErrorKind::ResourceExhausted { .. } => Code::ResourceExhausted,
+        // The first operation that failed by itself gives the whole its code.
+        ErrorKind::MultiOperation { operations } => {
+            let failed = operations.iter().flatten().map(|error| &error.kind);
+            let mut culprits = failed.filter(|kind| **kind != ErrorKind::MultiOperationAborted);
+            culprits.next().map_or(Code::Aborted, code)
+        }
+        ErrorKind::Aborted | ErrorKind::MultiOperationAborted => Code::Aborted,
         ErrorKind::PermissionDenied => Code::PermissionDenied,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Canceled => Code::Cancelled,
@@ -121,9 +129,18 @@ fn detail(kind: ErrorKind) -> Option<Any> {
             let failure = details::ResourceExhaustedFailure { cause: cause.into(), scope: scope.into() };
             any("ResourceExhaustedFailure", &failure)
         }
+        ErrorKind::MultiOperation { operations } => {
+            let statuses = operations.into_iter().map(operation_status).collect();
+            any("MultiOperationExecutionFailure", &details::MultiOperationExecutionFailure { statuses })
+        }
+        ErrorKind::MultiOperationAborted => Any {
+            type_url: "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted".to_owned(),
+            value: MultiOperationExecutionAborted {}.encode_to_vec(),
+        },
         ErrorKind::PermissionDenied => any("PermissionDeniedFailure", &details::PermissionDeniedFailure::default()),
         ErrorKind::InvalidArgument
         | ErrorKind::FailedPrecondition
+        | ErrorKind::Aborted
         | ErrorKind::DeadlineExceeded
         | ErrorKind::Canceled
         | ErrorKind::Unavailable
@@ -133,6 +150,16 @@ fn detail(kind: ErrorKind) -> Option<Any> {
         | ErrorKind::StaleTask
         | ErrorKind::StickyWorkerUnavailable => return None,
     })
+}
+
+/// What one of several operations came to.
+fn operation_status(error: Option<ServiceError>) -> OperationStatus {
+    let Some(ServiceError { kind, message }) = error else { return OperationStatus::default() };
+    OperationStatus {
+        code: code(&kind) as i32,
+        message: message.into_owned(),
+        details: detail(kind).into_iter().collect(),
+    }
 }
 
 fn any(name: &str, message: &impl Message) -> Any {
@@ -233,6 +260,22 @@ mod tests {
                 Code::ResourceExhausted,
                 Some("ResourceExhaustedFailure"),
             ),
+            (ErrorKind::Aborted, Code::Aborted, None),
+            (
+                ErrorKind::MultiOperation {
+                    operations: vec![
+                        Some(ServiceError::operation_aborted()),
+                        Some(ServiceError::not_found("workflow not found")),
+                    ],
+                },
+                Code::NotFound,
+                Some("MultiOperationExecutionFailure"),
+            ),
+            (
+                ErrorKind::MultiOperation { operations: vec![None, Some(ServiceError::operation_aborted())] },
+                Code::Aborted,
+                Some("MultiOperationExecutionFailure"),
+            ),
             (ErrorKind::PermissionDenied, Code::PermissionDenied, Some("PermissionDeniedFailure")),
             (ErrorKind::DeadlineExceeded, Code::DeadlineExceeded, None),
             (ErrorKind::Canceled, Code::Cancelled, None),
@@ -270,6 +313,21 @@ mod tests {
         let full = rpc::Status::decode(status.details()).unwrap();
         let detail = details::QueryFailedFailure::decode(full.details[0].value.as_slice()).unwrap();
         assert_eq!(detail.failure, Some(failure));
+    }
+
+    #[test]
+    fn operations_tell_what_each_came_to() {
+        let operations = vec![None, Some(ServiceError::not_found("gone")), Some(ServiceError::operation_aborted())];
+        let status = to_status(ServiceError::multi_operation(operations), 4000);
+        assert_eq!((status.code(), status.message()), (Code::NotFound, "Update-with-Start could not be executed."));
+        let full = rpc::Status::decode(status.details()).unwrap();
+        let failure = details::MultiOperationExecutionFailure::decode(full.details[0].value.as_slice()).unwrap();
+        let told: Vec<_> = failure.statuses.iter().map(|status| (status.code, status.message.as_str())).collect();
+        assert_eq!(told, [(0, ""), (5, "gone"), (10, "Operation was aborted.")]);
+        assert_eq!(
+            failure.statuses[2].details[0].type_url,
+            "type.googleapis.com/temporal.api.failure.v1.MultiOperationExecutionAborted"
+        );
     }
 
     #[test]

@@ -60,6 +60,8 @@ fn capabilities(limits: &Limits) -> Capabilities {
         workflow_pause: limits.workflow_pause,
         worker_heartbeats: limits.worker_heartbeats,
         worker_poll_complete_on_shutdown: limits.cancel_polls_on_shutdown,
+        sync_update: true,
+        async_update: true,
         ..Capabilities::default()
     }
 }

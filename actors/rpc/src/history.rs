@@ -82,6 +82,29 @@ pub struct Act {
     pub input: Box<dyn Any + Send>,
 }
 
+/// An update of a workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateWorkflow {
+    /// The request, validated, with an update id.
+    pub request: ws::UpdateWorkflowExecutionRequest,
+    /// How often a shard has made it anew, because what it had in memory was lost or the workflow went on in
+    /// another run.
+    pub renewals: u32,
+}
+
+/// An update of a workflow that is started for it if need be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateWithStart {
+    /// The start, validated, with a request id.
+    pub start: ws::StartWorkflowExecutionRequest,
+    /// The update, validated, with an update id.
+    pub update: ws::UpdateWorkflowExecutionRequest,
+    /// As in [`UpdateWorkflow::renewals`].
+    pub renewals: u32,
+    /// A run closed over the update once: the next time its caller must try again.
+    pub aborted_once: bool,
+}
+
 calls! {
     /// A request to the shard that holds its execution.
     HistoryCall {
@@ -95,6 +118,12 @@ calls! {
         Signal(Box<ws::SignalWorkflowExecutionRequest>) -> ws::SignalWorkflowExecutionResponse;
         /// Asks the workflow to cancel.
         RequestCancel(Box<ws::RequestCancelWorkflowExecutionRequest>) -> ws::RequestCancelWorkflowExecutionResponse;
+        /// Asks the workflow for an update and waits for it.
+        UpdateWorkflow(Box<UpdateWorkflow>) -> ws::UpdateWorkflowExecutionResponse;
+        /// Waits for an update that was asked for.
+        PollUpdate(Box<ws::PollWorkflowExecutionUpdateRequest>) -> ws::PollWorkflowExecutionUpdateResponse;
+        /// Starts a run, or resolves the id by its policies, and asks it for an update.
+        UpdateWithStart(Box<UpdateWithStart>) -> ws::ExecuteMultiOperationResponse;
         /// Ends the run.
         Terminate(Box<ws::TerminateWorkflowExecutionRequest>) -> ws::TerminateWorkflowExecutionResponse;
         /// Ends the run, if it is open, and removes it.

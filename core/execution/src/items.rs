@@ -62,6 +62,8 @@ pub enum WorkflowItem {
     ExternalSignal(i64),
     /// A cancellation on its way to another workflow, by initiated event id.
     ExternalCancel(i64),
+    /// An update that events tell of, by its id.
+    Update(String),
 }
 
 /// Numbers of item kinds in the store. Never reuse one.
@@ -77,6 +79,7 @@ mod kind {
     pub(super) const CHILD: u16 = 9;
     pub(super) const EXTERNAL_SIGNAL: u16 = 10;
     pub(super) const EXTERNAL_CANCEL: u16 = 11;
+    pub(super) const UPDATE: u16 = 12;
 }
 
 impl WorkflowItem {
@@ -94,6 +97,7 @@ impl WorkflowItem {
             Self::Child(id) => (kind::CHILD, id.to_string()),
             Self::ExternalSignal(id) => (kind::EXTERNAL_SIGNAL, id.to_string()),
             Self::ExternalCancel(id) => (kind::EXTERNAL_CANCEL, id.to_string()),
+            Self::Update(id) => (kind::UPDATE, id.clone()),
         }
     }
 
@@ -114,7 +118,7 @@ impl WorkflowItem {
                 items.insert(Self::SignalRequest(id.clone()));
             }
             Change::ClearBuffer(ids) => items.extend(ids.iter().copied().map(Self::Buffered)),
-            Change::Run(_) => {}
+            Change::Run(_) | Change::Updates(_) => {}
         }
     }
 
@@ -138,6 +142,7 @@ impl WorkflowItem {
             Self::Child(id) => state.children.get(id).map(|child| child.encode_to_vec().into()),
             Self::ExternalSignal(id) => state.external_signals.get(id).map(|signal| signal.encode_to_vec().into()),
             Self::ExternalCancel(id) => state.external_cancels.get(id).map(|cancel| cancel.encode_to_vec().into()),
+            Self::Update(id) => state.updates.get(id).map(|update| update.encode_to_vec().into()),
         }
     }
 }
@@ -145,7 +150,7 @@ impl WorkflowItem {
 /// Items that an event writes or removes.
 fn touched_by_event(attributes: Option<&Attributes>, event_id: i64, items: &mut BTreeSet<WorkflowItem>) {
     use WorkflowItem::{
-        Activity, Attempt, Child, ExternalCancel, ExternalSignal, Memo, SearchAttributes, Start, Timer,
+        Activity, Attempt, Child, ExternalCancel, ExternalSignal, Memo, SearchAttributes, Start, Timer, Update,
     };
     let Some(attributes) = attributes else { return };
     let mut activity_closed = |id: i64| items.extend([Activity(id), Attempt(id)]);
@@ -168,6 +173,16 @@ fn touched_by_event(attributes: Option<&Attributes>, event_id: i64, items: &mut 
         Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(_) => {
             items.extend([ExternalCancel(event_id)]);
         }
+        Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(event) => {
+            let meta = event.request.as_ref().and_then(|request| request.meta.as_ref());
+            items.extend([Update(meta.map_or_else(String::new, |meta| meta.update_id.clone()))]);
+        }
+        Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(event) => {
+            items.extend([Update(event.protocol_instance_id.clone())]);
+        }
+        Attributes::WorkflowExecutionUpdateCompletedEventAttributes(event) => {
+            items.extend(event.meta.as_ref().map(|meta| Update(meta.update_id.clone())));
+        }
         // Every other event changes a pending child, signal or cancellation, or the record only. Not spelled
         // out: a missing item fails the storage round trip that tests make after every transition.
         other => match family::pending(other) {
@@ -182,7 +197,9 @@ fn touched_by_event(attributes: Option<&Attributes>, event_id: i64, items: &mut 
 /// The record's bytes: rewritten at every commit.
 pub fn encode_record(state: &WorkflowState) -> Bytes {
     let mut record = state.record.clone();
-    record.volatile = Some(state.volatile.run.clone());
+    let mut run = state.volatile.run.clone();
+    run.task.take_if(|task| task.speculative);
+    record.volatile = Some(run);
     record.encode_to_vec().into()
 }
 
@@ -220,6 +237,9 @@ pub fn decode(
             }
             kind::SIGNAL_REQUEST => {
                 signal_requests.insert(name);
+            }
+            kind::UPDATE => {
+                state.updates.insert(name, Message::decode(bytes)?);
             }
             kind::BUFFERED => volatile.buffered.push(Arc::new(Message::decode(bytes)?)),
             kind::CHILD => {

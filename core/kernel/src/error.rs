@@ -69,6 +69,16 @@ pub enum ErrorKind {
         /// Whose bound.
         scope: ResourceExhaustedScope,
     },
+    /// Something else came in between; the whole of it may be tried again.
+    Aborted,
+    /// Operations that were to be done together were not, or not all: what each came to, in their order; `None`
+    /// for one that was done.
+    MultiOperation {
+        /// By operation.
+        operations: Vec<Option<ServiceError>>,
+    },
+    /// Among such operations: one that was given up because of another.
+    MultiOperationAborted,
     /// The caller may not do this.
     PermissionDenied,
     /// The deadline passed. What the request asked for may or may not have happened.
@@ -112,7 +122,7 @@ impl ErrorKind {
     /// May the caller try again?
     pub fn retry(&self) -> Retry {
         match self {
-            Self::ResourceExhausted { .. } | Self::DeadlineExceeded | Self::Unavailable => Retry::Yes,
+            Self::ResourceExhausted { .. } | Self::DeadlineExceeded | Self::Unavailable | Self::Aborted => Retry::Yes,
             Self::StickyWorkerUnavailable => Retry::Yes,
             Self::InvalidArgument
             | Self::NotFound
@@ -123,6 +133,8 @@ impl ErrorKind {
             | Self::FailedPrecondition
             | Self::WorkflowNotReady
             | Self::QueryFailed { .. }
+            | Self::MultiOperation { .. }
+            | Self::MultiOperationAborted
             | Self::PermissionDenied
             | Self::Canceled
             | Self::Unimplemented
@@ -135,7 +147,11 @@ impl ErrorKind {
     /// Did state change?
     pub fn state_change(&self) -> StateChange {
         match self {
-            Self::DeadlineExceeded | Self::Unavailable | Self::Internal | Self::Canceled => StateChange::Unknown,
+            Self::DeadlineExceeded
+            | Self::Unavailable
+            | Self::Internal
+            | Self::Canceled
+            | Self::MultiOperation { .. } => StateChange::Unknown,
             Self::InvalidArgument
             | Self::NotFound
             | Self::NamespaceNotFound { .. }
@@ -146,6 +162,8 @@ impl ErrorKind {
             | Self::WorkflowNotReady
             | Self::QueryFailed { .. }
             | Self::ResourceExhausted { .. }
+            | Self::Aborted
+            | Self::MultiOperationAborted
             | Self::PermissionDenied
             | Self::Unimplemented
             | Self::DataLoss
@@ -201,6 +219,16 @@ impl ServiceError {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self::new(ErrorKind::ResourceExhausted { cause, scope }, message)
+    }
+
+    /// [`ErrorKind::MultiOperation`].
+    pub fn multi_operation(operations: Vec<Option<Self>>) -> Self {
+        Self::new(ErrorKind::MultiOperation { operations }, "Update-with-Start could not be executed.")
+    }
+
+    /// [`ErrorKind::MultiOperationAborted`].
+    pub fn operation_aborted() -> Self {
+        Self::new(ErrorKind::MultiOperationAborted, "Operation was aborted.")
     }
 
     /// A workflow that is not ready: [`ErrorKind::WorkflowNotReady`].

@@ -59,6 +59,17 @@ pub struct Limits {
     pub buffered_events_size_max: usize,
     /// `history.MaxBufferedQueryCount`
     pub buffered_queries_max: usize,
+    /// `history.maxInFlightUpdates`; 0 is no limit
+    pub updates_in_flight_max: usize,
+    /// `history.maxInFlightUpdatePayloads`; 0 is no limit
+    pub updates_in_flight_size_max: usize,
+    /// `history.maxTotalUpdates`; 0 is no limit
+    pub updates_total_max: usize,
+    /// Updates of a run from which on workers are told to continue as new: `history.maxTotalUpdates` times
+    /// `history.maxTotalUpdates.suggestContinueAsNewThreshold`, rounded up; 0 is never
+    pub updates_total_suggest: usize,
+    /// `history.discardSpeculativeWorkflowTaskMaximumEventsCount`
+    pub speculative_task_events_max: usize,
     /// `history.historyMaxAutoResetPoints`
     pub auto_reset_points_max: usize,
     /// Events of one page of history (hard bound of `frontend.historyMaxPageSize`)
@@ -130,6 +141,11 @@ impl Default for Limits {
             buffered_events_max: 100,
             buffered_events_size_max: 2 * MIB,
             buffered_queries_max: 1,
+            updates_in_flight_max: 10,
+            updates_in_flight_size_max: 20 * MIB,
+            updates_total_max: 2000,
+            updates_total_suggest: 1800,
+            speculative_task_events_max: 10,
             auto_reset_points_max: 20,
             history_page_size_max: 256,
             visibility_page_size_max: 1000,

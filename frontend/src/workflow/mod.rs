@@ -10,6 +10,7 @@ mod queries;
 pub(crate) mod service;
 mod starts;
 mod task_queues;
+mod updates;
 mod visibility;
 mod workers;
 mod workflow_tasks;

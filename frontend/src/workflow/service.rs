@@ -7,8 +7,8 @@ use perdure_proto::{
 };
 
 use super::{
-    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, visibility, workers,
-    workflow_tasks,
+    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, updates, visibility,
+    workers, workflow_tasks,
 };
 use crate::{call::Shared, service::service};
 
@@ -62,6 +62,9 @@ service! {
             ShutdownWorker: shutdown_worker(ws::ShutdownWorkerRequest) -> ws::ShutdownWorkerResponse = workers::shutdown_worker;
             QueryWorkflow: query_workflow(ws::QueryWorkflowRequest) -> ws::QueryWorkflowResponse = queries::query_workflow;
             DescribeWorkflowExecution: describe_workflow_execution(ws::DescribeWorkflowExecutionRequest) -> ws::DescribeWorkflowExecutionResponse = executions::describe_workflow_execution;
+            ExecuteMultiOperation: execute_multi_operation(ws::ExecuteMultiOperationRequest) -> ws::ExecuteMultiOperationResponse = updates::execute_multi_operation;
+            UpdateWorkflowExecution: update_workflow_execution(ws::UpdateWorkflowExecutionRequest) -> ws::UpdateWorkflowExecutionResponse = updates::update_workflow_execution;
+            PollWorkflowExecutionUpdate: poll_workflow_execution_update(ws::PollWorkflowExecutionUpdateRequest) -> ws::PollWorkflowExecutionUpdateResponse = updates::poll_workflow_execution_update;
             DescribeTaskQueue: describe_task_queue(ws::DescribeTaskQueueRequest) -> ws::DescribeTaskQueueResponse = task_queues::describe_task_queue;
             RecordWorkerHeartbeat: record_worker_heartbeat(ws::RecordWorkerHeartbeatRequest) -> ws::RecordWorkerHeartbeatResponse = workers::record_worker_heartbeat;
             ListWorkers: list_workers(ws::ListWorkersRequest) -> ws::ListWorkersResponse = workers::list_workers;
@@ -74,7 +77,6 @@ service! {
             GetSystemInfo: get_system_info(ws::GetSystemInfoRequest) -> ws::GetSystemInfoResponse = cluster::get_system_info;
         }
         unserved {
-            ExecuteMultiOperation: execute_multi_operation(ws::ExecuteMultiOperationRequest) -> ws::ExecuteMultiOperationResponse;
             CreateSchedule: create_schedule(ws::CreateScheduleRequest) -> ws::CreateScheduleResponse;
             DescribeSchedule: describe_schedule(ws::DescribeScheduleRequest) -> ws::DescribeScheduleResponse;
             UpdateSchedule: update_schedule(ws::UpdateScheduleRequest) -> ws::UpdateScheduleResponse;
@@ -106,8 +108,6 @@ service! {
             ValidateWorkerDeploymentVersionComputeConfig: validate_worker_deployment_version_compute_config(ws::ValidateWorkerDeploymentVersionComputeConfigRequest) -> ws::ValidateWorkerDeploymentVersionComputeConfigResponse;
             UpdateWorkerDeploymentVersionMetadata: update_worker_deployment_version_metadata(ws::UpdateWorkerDeploymentVersionMetadataRequest) -> ws::UpdateWorkerDeploymentVersionMetadataResponse;
             SetWorkerDeploymentManager: set_worker_deployment_manager(ws::SetWorkerDeploymentManagerRequest) -> ws::SetWorkerDeploymentManagerResponse;
-            UpdateWorkflowExecution: update_workflow_execution(ws::UpdateWorkflowExecutionRequest) -> ws::UpdateWorkflowExecutionResponse;
-            PollWorkflowExecutionUpdate: poll_workflow_execution_update(ws::PollWorkflowExecutionUpdateRequest) -> ws::PollWorkflowExecutionUpdateResponse;
             StartBatchOperation: start_batch_operation(ws::StartBatchOperationRequest) -> ws::StartBatchOperationResponse;
             StopBatchOperation: stop_batch_operation(ws::StopBatchOperationRequest) -> ws::StopBatchOperationResponse;
             DescribeBatchOperation: describe_batch_operation(ws::DescribeBatchOperationRequest) -> ws::DescribeBatchOperationResponse;

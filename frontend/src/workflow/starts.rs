@@ -32,6 +32,6 @@ pub(super) async fn signal_with_start_workflow_execution(
     shared.history.ask(&key, call.caller, request, call.permit).await
 }
 
-fn rules<'a>(call: &'a Call<()>, fresh_id: &'a dyn Fn() -> String) -> Rules<'a> {
+pub(super) fn rules<'a>(call: &'a Call<()>, fresh_id: &'a dyn Fn() -> String) -> Rules<'a> {
     Rules { namespace: &call.caller.namespace, now: call.now, fresh_id }
 }

@@ -6,8 +6,7 @@ use perdure_execution::{
     Env,
     workflow::{
         Decision, Durability, WorkflowState,
-        calls::{self, activity_outcome, start_task::Match, task_completed},
-        commands::Neighbours,
+        calls::{self, activity_outcome},
         describe::describe,
         limits,
     },
@@ -15,8 +14,8 @@ use perdure_execution::{
 use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult};
 use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{
-    Ask, HistoryCall, QueueKind,
-    history::{ActivityOutcome, ActivityTaskStart, WithToken, WorkflowTaskStart},
+    Ask, HistoryCall,
+    history::{ActivityOutcome, ActivityTaskStart, WithToken},
 };
 use perdure_runtime::{Ctx, Permit, Reply};
 
@@ -32,10 +31,10 @@ use super::{
 };
 
 /// The place of a run that a request is about.
-struct Target<'h> {
-    key: &'h BusinessKey,
-    holder: &'h mut Holder,
-    index: usize,
+pub(super) struct Target<'h> {
+    pub(super) key: &'h BusinessKey,
+    pub(super) holder: &'h mut Holder,
+    pub(super) index: usize,
 }
 
 impl Shard {
@@ -57,6 +56,7 @@ impl Shard {
             HistoryCall::Reset(ask) => return self.reset(key, holder, found, ask, None, ctx),
             HistoryCall::Query(ask) => return self.query(key, holder, found, ask, ctx),
             HistoryCall::StartChild(ask) => return self.start_child_run(key, holder, found.ok(), ask, ctx),
+            HistoryCall::UpdateWithStart(ask) => return self.update_with_start(key, holder, found.ok(), ask, ctx),
             other => other,
         };
         let index = match found {
@@ -136,6 +136,8 @@ impl Shard {
                 ctx,
             ),
             HistoryCall::ActivityOutcome(ask) => self.change(target, ask, decide_outcome, |()| (), ctx),
+            HistoryCall::UpdateWorkflow(ask) => self.update_workflow(key, target.holder, index, ask, ctx),
+            HistoryCall::PollUpdate(ask) => self.poll_update(target.holder, index, ask, ctx),
             HistoryCall::DescribeWorkflow(ask) => {
                 let run = &target.holder.runs[target.index];
                 ask.reply.send(Ok(describe(&run.state)));
@@ -167,7 +169,8 @@ impl Shard {
             | HistoryCall::ReadHistory(_)
             | HistoryCall::ReadHistoryReverse(_)
             | HistoryCall::Reset(_)
-            | HistoryCall::Query(_) => {}
+            | HistoryCall::Query(_)
+            | HistoryCall::UpdateWithStart(_) => {}
         }
     }
 
@@ -216,6 +219,10 @@ impl Shard {
         };
         match decision.transition {
             None => reply.send(Ok(answer(decision.answer))),
+            Some(transition) if transition.durability == Durability::InMemory => {
+                self.change_in_memory(&mut holder.runs[index], transition, ctx);
+                reply.send(Ok(answer(decision.answer)));
+            }
             Some(transition) if transition.durability == Durability::WithNext => {
                 holder.runs[index].take(transition, ctx.now());
                 self.cache.remember_lazy(ctx.now(), key);
@@ -233,7 +240,7 @@ impl Shard {
     }
 
     /// A run that outgrew its bounds is ended; the request that found it so is refused.
-    fn force_end<R: Send + 'static>(
+    pub(super) fn force_end<R: Send + 'static>(
         &mut self,
         target: Target<'_>,
         reason: &'static str,
@@ -249,122 +256,8 @@ impl Shard {
         self.commit(key, holder, index, transition, after, ctx);
     }
 
-    fn complete_task(
-        &mut self,
-        target: Target<'_>,
-        ask: Ask<
-            Box<WithToken<perdure_proto::tokens::WorkflowTask, ws::RespondWorkflowTaskCompletedRequest>>,
-            ws::RespondWorkflowTaskCompletedResponse,
-        >,
-        ctx: &Ctx<Self>,
-    ) {
-        let Ask { caller, request, reply, permit } = ask;
-        let Target { key, holder, index } = target;
-        let namespace = Arc::clone(&caller.namespace);
-        if let Some(reason) = limits::exceeded(&holder.runs[index].state, &namespace.limits) {
-            return self.force_end(Target { key, holder, index }, reason, &namespace, reply, ctx);
-        }
-        let WithToken { token, request: mut completed } = *request;
-        let query_results = std::mem::take(&mut completed.query_results);
-        let run_key = holder.runs[index].state.key.clone();
-        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
-        let namespaces = Arc::clone(&self.namespaces);
-        let find = |name: &str| namespaces.by_name(name);
-        let neighbours = Neighbours::of(&completed.commands, &namespace.name, find);
-        let decision = task_completed::decide(&holder.runs[index].state, &token, completed, &neighbours, &mut env);
-        let (transition, answer) = match decision {
-            Ok(Decision { transition: Some(transition), answer }) => (transition, answer),
-            Ok(Decision { transition: None, .. }) => {
-                return reply.send(Ok(ws::RespondWorkflowTaskCompletedResponse::default()));
-            }
-            Err(error) => return reply.send(Err(error)),
-        };
-        self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
-        let run = &mut holder.runs[index];
-        let eager = answer.eager_activities.iter().filter_map(|id| activity_answer(&run.state, *id, &namespace));
-        let response =
-            ws::RespondWorkflowTaskCompletedResponse { activity_tasks: eager.collect(), ..Default::default() };
-        let page_max = namespace.limits.history_page_size_max;
-        // The worker that answers keeps the workflow in its cache exactly when it is the sticky one.
-        let sticky = !run.state.volatile.run.sticky_queue.is_empty();
-        let needs = if sticky { Needs::News } else { Needs::Everything };
-        let task =
-            if answer.new_task { TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str()) } else { None };
-        self.after_last_staged(Box::new(move |shard, result: ServiceResult<()>, ctx| {
-            let _permit = permit;
-            if result.is_ok()
-                && let Some(run) = shard.run_mut(&run_key)
-            {
-                run.answer_queries(query_results);
-            }
-            let result = result.and(answer.refused.map_or(Ok(()), Err));
-            if let Err(error) = result {
-                return reply.send(Err(error));
-            }
-            let Some(task) = task else { return reply.send(Ok(response)) };
-            task.send(shard, &run_key, ctx, move |task| {
-                reply.send(
-                    task.map(|task| ws::RespondWorkflowTaskCompletedResponse {
-                        workflow_task: Some(*task),
-                        ..response
-                    }),
-                );
-            });
-        }));
-    }
-
-    /// A poller took a workflow task.
-    fn start_task(
-        &mut self,
-        target: Target<'_>,
-        ask: Ask<Box<WorkflowTaskStart>, Box<ws::PollWorkflowTaskQueueResponse>>,
-        ctx: &mut Ctx<Self>,
-    ) {
-        let Ask { caller, request, reply, .. } = ask;
-        let Target { key, holder, index } = target;
-        let namespace = Arc::clone(&caller.namespace);
-        let sticky_queue = (request.queue.kind == QueueKind::Sticky).then_some(&*request.queue.name);
-        let matched = Match {
-            scheduled_event_id: request.task.scheduled_event_id,
-            attempt: request.task.attempt,
-            stamp: request.task.stamp,
-            request_id: &request.request_id,
-            sticky_queue,
-        };
-        let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
-        let decision = match calls::start_task::decide(&holder.runs[index].state, matched, &request.poll, &mut env) {
-            Ok(decision) => decision,
-            Err(error) => return reply.send(Err(error)),
-        };
-        let mut durable = true;
-        if let Some(transition) = decision.transition {
-            let run = &mut holder.runs[index];
-            run.kept_row = run.task_row.filter(|row| self.immediate.keep(*row));
-            durable = run.kept_row.is_some();
-            if durable {
-                // Should the start be lost, the task's row is still there: the task is offered again.
-                run.take(transition, ctx.now());
-                self.cache.remember_lazy(ctx.now(), key);
-                self.arm_volatile_wake(run);
-            } else {
-                self.commit(key, holder, index, transition, Box::new(|_, _, _| {}), ctx);
-            }
-        }
-        let needs = if sticky_queue.is_some() { Needs::News } else { Needs::Everything };
-        let page_max = namespace.limits.history_page_size_max;
-        let run = &mut holder.runs[index];
-        let run_key = run.state.key.clone();
-        let answer = TaskAnswer::of_task(run, needs, page_max, namespace.id.as_str());
-        let send = move |shard: &mut Self, result: ServiceResult<()>, ctx: &mut Ctx<Self>| match (result, answer) {
-            (Err(error), _) => reply.send(Err(error)),
-            (Ok(()), Some(answer)) => answer.send(shard, &run_key, ctx, move |answer| reply.send(answer)),
-            (Ok(()), None) => reply.send(Err(ServiceError::new(ErrorKind::StaleTask, "the workflow task has ended"))),
-        };
-        if durable { send(self, Ok(()), ctx) } else { self.after_last_staged(Box::new(send)) }
-    }
-
     /// A run in memory.
-    fn run_mut(&mut self, key: &ExecutionKey) -> Option<&mut Run> {
+    pub(super) fn run_mut(&mut self, key: &ExecutionKey) -> Option<&mut Run> {
         let holder = self.holders.get_mut(&key.business)?;
         let index = holder.position(&key.run_id)?;
         holder.runs.get_mut(index)

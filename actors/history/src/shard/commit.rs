@@ -257,6 +257,12 @@ impl Shard {
                 holder.uncommitted = false;
                 self.watchers.notify(holder);
                 self.waits.notify(holder);
+                if holder.runs.iter().any(Run::has_news_of_updates)
+                    && let Some(mut holder) = self.holders.remove(&key)
+                {
+                    self.settle_updates(&mut holder, ctx);
+                    self.holders.insert(key.clone(), holder);
+                }
             }
             self.advance(&key, ctx);
         }

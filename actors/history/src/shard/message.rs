@@ -5,7 +5,7 @@ use perdure_persistence::{
     StoreError,
     shard::{ImmediateBatch, ShardLease, StoredExecution, TimerRow},
 };
-use perdure_proto::api::workflowservice as ws;
+use perdure_proto::{api::workflowservice as ws, records};
 use perdure_rpc::{Ask, HistoryCall};
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub(crate) enum ShardMsg {
         /// What was said.
         heard: Heard,
     },
+    /// Matching refused a task that is in memory only: its sticky worker is gone.
+    StickyWorkerGone(Box<records::ImmediateTask>),
     /// A page of timer rows was read.
     TimersRead {
         /// The incarnation of the shard that asked.

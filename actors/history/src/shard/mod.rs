@@ -1,6 +1,7 @@
 //! A history shard.
 
 mod actor;
+mod asked;
 mod cache;
 mod calls;
 mod commit;
@@ -18,8 +19,11 @@ mod reset;
 mod run;
 mod start;
 mod timers;
+mod updates;
 mod watch;
+mod with_start;
 mod work;
+mod workflow_tasks;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,7 +38,7 @@ use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
     actor::Waits, cache::Cache, commit::Pipeline, holder::Holder, immediate::Immediate, lease::Lease,
-    message::ShardMsg, timers::TimerQueue, watch::Watchers, work::Job,
+    message::ShardMsg, timers::TimerQueue, updates::UpdateWaiters, watch::Watchers, work::Job,
 };
 use crate::HistorySettings;
 
@@ -76,6 +80,7 @@ pub(crate) struct Shard {
     timers: TimerQueue,
     watchers: Watchers,
     waits: Waits,
+    update_waiters: UpdateWaiters,
     /// The shard is stopping: it finishes what it has and takes no more.
     draining: bool,
     /// Grows whenever the shard starts anew; answers of the store from before are void.
@@ -102,6 +107,7 @@ impl Shard {
             timers: TimerQueue::default(),
             watchers: Watchers::default(),
             waits: Waits::default(),
+            update_waiters: UpdateWaiters::default(),
             draining: false,
             epoch: 0,
         }
@@ -124,6 +130,7 @@ impl Shard {
             self.timers.next_due(),
             self.watchers.next_due(),
             self.waits.next_due(),
+            self.update_waiters.next_due(),
             self.immediate.next_retry(),
             self.cache.flush_due(),
         ];
@@ -145,6 +152,7 @@ impl Shard {
         self.timers = TimerQueue::default();
         self.watchers = Watchers::default();
         self.waits = Waits::default();
+        self.renew_updates(ctx);
         self.acquire_lease(ctx);
     }
 
@@ -164,6 +172,7 @@ impl Shard {
         }
         self.watchers.release_all(&mut self.holders);
         self.waits.expire(Timestamp::MAX, &mut self.holders);
+        self.release_updates();
         true
     }
 
@@ -191,6 +200,7 @@ impl Actor for Shard {
             ShardMsg::TaskHeard { id, heard } => self.task_heard(id, heard, ctx),
             ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
             ShardMsg::ResetRead(read) if read.epoch == self.epoch => self.reset_read(*read, ctx),
+            ShardMsg::StickyWorkerGone(task) => self.offer_to_any(*task, ctx),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
             // Answers to what the shard asked under an earlier lease.
             ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } | ShardMsg::ResetRead(_) => {
@@ -210,6 +220,7 @@ impl Actor for Shard {
         }
         self.watchers.expire(now, &mut self.holders);
         self.waits.expire(now, &mut self.holders);
+        self.expire_updates(now, ctx);
         self.arm_timer(ctx);
         self.stop_when_idle(ctx);
     }

@@ -7,6 +7,7 @@ use perdure_proto::{
         common::WorkflowExecution,
         enums::TaskQueueKind,
         history::{History, HistoryEvent},
+        protocol::Message,
         taskqueue::TaskQueue,
         workflowservice::{PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse},
     },
@@ -34,7 +35,13 @@ pub(super) enum Needs {
 
 impl TaskAnswer {
     /// The answer to a poll that took the run's started task.
-    pub(super) fn of_task(run: &mut Run, needs: Needs, page_max: usize, namespace_id: &str) -> Option<Self> {
+    pub(super) fn of_task(
+        run: &mut Run,
+        needs: Needs,
+        messages: Vec<Message>,
+        page_max: usize,
+        namespace_id: &str,
+    ) -> Option<Self> {
         let state = &run.state;
         let task = state.started_task()?;
         let previous = state.record.last_completed_started_event_id;
@@ -55,6 +62,7 @@ impl TaskAnswer {
             attempt: task.attempt,
             scheduled_time: at(task.scheduled_time),
             started_time: at(task.started_time),
+            messages,
             ..about_run(state)
         };
         let first = if needs == Needs::News { previous + 1 } else { 1 };

@@ -7,7 +7,7 @@ use std::{
 
 use perdure_execution::{
     items::WorkflowItem,
-    workflow::{Transition, WorkflowState, is_shown_otherwise},
+    workflow::{Durability, Transition, UpdateNotice, WorkflowState, is_shown_otherwise},
 };
 use perdure_kernel::Timestamp;
 use perdure_proto::api::history::HistoryEvent;
@@ -29,6 +29,10 @@ pub(super) struct Run {
     pub(super) queries: Vec<BufferedQuery>,
     /// Long polls for its events, by their number.
     pub(super) watchers: Vec<u64>,
+    /// Those who wait for its updates, by their number.
+    pub(super) update_waiters: Vec<u64>,
+    /// Updates that ended without a trace, in what is not told yet.
+    pub(super) ended_updates: Vec<UpdateNotice>,
     /// The wake-up in the timer queue that is not stored: a workflow task's timeout.
     pub(super) volatile_wake: Option<(Timestamp, i64)>,
     /// Id of the immediate task that handed the pending workflow task to matching, if that was done since
@@ -60,6 +64,8 @@ impl Run {
             unsaved: Unsaved::default(),
             queries: Vec::new(),
             watchers: Vec::new(),
+            update_waiters: Vec::new(),
+            ended_updates: Vec::new(),
             volatile_wake: None,
             task_row: None,
             kept_row: None,
@@ -67,7 +73,12 @@ impl Run {
     }
 
     /// Takes over what a transition decided.
-    pub(super) fn take(&mut self, transition: Transition, now: Timestamp) {
+    pub(super) fn take(&mut self, mut transition: Transition, now: Timestamp) {
+        self.ended_updates.append(&mut transition.notices);
+        if transition.durability == Durability::InMemory {
+            self.state = transition.state;
+            return;
+        }
         self.unsaved.items.append(&mut transition.touched_items());
         for event in transition.events() {
             self.unsaved.events.push(Arc::clone(event));
@@ -86,15 +97,17 @@ impl Run {
         self.unsaved.events.first().map_or(self.state.next_event_id(), |event| event.event_id)
     }
 
-    /// Whether nobody waits for this run and the store has all of it.
+    /// Whether nobody waits for this run and the store has all of it. Updates that nobody waits for any more may
+    /// be lost: who still wants one asks again.
     pub(super) fn is_quiet(&self) -> bool {
         let nobody_asks = self.queries.iter().all(|query| query.ask.reply.is_closed());
-        self.watchers.is_empty() && nobody_asks && self.unsaved.since.is_none()
+        let stored = self.unsaved.since.is_none() && !self.state.task_is_speculative();
+        self.watchers.is_empty() && self.update_waiters.is_empty() && nobody_asks && stored
     }
 
     /// Approximate memory.
     pub(super) fn bytes(&self) -> usize {
-        RUN_BYTES + self.tail.bytes
+        RUN_BYTES + self.tail.bytes + self.state.pending_updates_size()
     }
 }
 

@@ -92,7 +92,8 @@ impl Shard {
         self.begin(key, holder, replaces, new_run, &namespace, ctx);
         let page_max = namespace.limits.history_page_size_max;
         let task = if eager { holder.current_position().map(|index| &mut holder.runs[index]) } else { None };
-        let task = task.and_then(|run| TaskAnswer::of_task(run, Needs::Everything, page_max, namespace.id.as_str()));
+        let task = task
+            .and_then(|run| TaskAnswer::of_task(run, Needs::Everything, Vec::new(), page_max, namespace.id.as_str()));
         self.after_last_staged(Box::new(move |shard, result: ServiceResult<()>, ctx| {
             let _permit = permit;
             if let Err(error) = result {
@@ -242,7 +243,7 @@ fn split(request: ws::SignalWithStartWorkflowExecutionRequest) -> (ws::StartWork
 }
 
 /// The link to a run's first event.
-fn started_link(namespace: &str, workflow_id: &str, run_id: &str) -> Link {
+pub(super) fn started_link(namespace: &str, workflow_id: &str, run_id: &str) -> Link {
     let reference = link::workflow_event::Reference::EventRef(link::workflow_event::EventReference {
         event_id: 1,
         event_type: EventType::WorkflowExecutionStarted.into(),

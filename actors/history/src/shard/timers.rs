@@ -271,7 +271,10 @@ impl Shard {
                 };
                 self.stage(key, holder, index, Vec::new(), None, Box::new(after));
             }
-            Woken::TooEarly => self.timers.finish(entry),
+            Woken::TooEarly => {
+                self.timers.finish(entry);
+                self.arm_volatile_wake(&mut holder.runs[index]);
+            }
             Woken::Delete => {
                 let after = move |shard: &mut Self, _: perdure_kernel::ServiceResult<()>, _: &mut Ctx<Self>| {
                     shard.timers.finish(entry);

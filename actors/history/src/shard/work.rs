@@ -130,6 +130,14 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         HistoryCall::Act(ask) => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
         HistoryCall::StartWorkflow(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
         HistoryCall::SignalWithStart(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
+        HistoryCall::UpdateWorkflow(ask) => {
+            execution(&ask.caller.namespace.id, ask.request.request.workflow_execution.as_ref())
+        }
+        HistoryCall::PollUpdate(ask) => {
+            let update = ask.request.update_ref.as_ref();
+            execution(&ask.caller.namespace.id, update.and_then(|update| update.workflow_execution.as_ref()))
+        }
+        HistoryCall::UpdateWithStart(ask) => named(&ask.caller.namespace.id, &ask.request.start.workflow_id, ""),
         HistoryCall::Signal(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::RequestCancel(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::Terminate(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),

@@ -201,6 +201,9 @@ impl TaskQueue {
             | ErrorKind::FailedPrecondition
             | ErrorKind::WorkflowNotReady
             | ErrorKind::QueryFailed { .. }
+            | ErrorKind::Aborted
+            | ErrorKind::MultiOperation { .. }
+            | ErrorKind::MultiOperationAborted
             | ErrorKind::PermissionDenied
             | ErrorKind::Unimplemented
             | ErrorKind::DataLoss

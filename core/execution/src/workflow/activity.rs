@@ -175,12 +175,10 @@ impl Draft<'_, '_> {
             worker_version,
             ..Default::default()
         };
-        let event_id = self.state.next_event_id();
         let time = Some(Timestamp::from_nanos(attempt.started_time));
         let extras = EventExtras { time, ..EventExtras::default() };
-        self.emit_or_buffer(Attributes::ActivityTaskStartedEventAttributes(started), extras);
         // While events wait, ids are not given yet: the flush links the two events.
-        if self.state.buffers_events() { 0 } else { event_id }
+        self.emit_or_buffer(Attributes::ActivityTaskStartedEventAttributes(started), extras)
     }
 
     /// One of an activity's four times is over. Returns whether the workflow must hear of it.

@@ -54,6 +54,7 @@ impl WorkflowState {
                 self.volatile.signal_requests.insert(id.clone());
             }
             Change::Run(run) => self.volatile.run.clone_from(run),
+            Change::Updates(updates) => self.volatile.updates.clone_from(updates),
         }
     }
 
@@ -129,6 +130,22 @@ impl WorkflowState {
             }
             Attributes::RequestCancelExternalWorkflowExecutionInitiatedEventAttributes(initiated) => {
                 self.external_cancel_initiated(event.event_id, initiated);
+            }
+            Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(update) => {
+                let meta = update.request.as_ref().and_then(|request| request.meta.as_ref());
+                let id = meta.map_or("", |meta| &meta.update_id);
+                self.record.admitted_updates += 1;
+                self.updates.entry(id.to_owned()).or_default().admitted_event_id = event.event_id;
+            }
+            Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(update) => {
+                let known = self.updates.entry(update.protocol_instance_id.clone()).or_default();
+                known.accepted_event_id = event.event_id;
+                self.record.admitted_updates -= i64::from(known.admitted_event_id != 0);
+            }
+            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(update) => {
+                let id = update.meta.as_ref().map_or("", |meta| &meta.update_id);
+                self.updates.entry(id.to_owned()).or_default().completed_event_id = event.event_id;
+                self.record.completed_updates += 1;
             }
             // What takes effect when it comes, and events that change nothing but the history.
             _ => self.apply_at_once(event),

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use perdure_proto::{api::history::HistoryEvent, records};
 
-use super::state::WorkflowState;
+use super::{
+    state::WorkflowState,
+    updates::{PendingUpdate, UpdateNotice},
+};
 use crate::items::WorkflowItem;
 
 /// One step of a run's state. [`WorkflowState::apply`] carries it out.
@@ -28,6 +31,8 @@ pub enum Change {
     SignalRequest(String),
     /// The volatile facts of the run, as they are from now on.
     Run(Box<records::WorkflowVolatile>),
+    /// The updates that are in memory only, as they are from now on.
+    Updates(Vec<Arc<PendingUpdate>>),
 }
 
 impl Change {
@@ -35,9 +40,12 @@ impl Change {
     pub(crate) fn event(&self) -> Option<&Arc<HistoryEvent>> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Attempt { .. } | Self::Buffer(_) | Self::ClearBuffer(_) | Self::SignalRequest(_) | Self::Run(_) => {
-                None
-            }
+            Self::Attempt { .. }
+            | Self::Buffer(_)
+            | Self::ClearBuffer(_)
+            | Self::SignalRequest(_)
+            | Self::Run(_)
+            | Self::Updates(_) => None,
         }
     }
 }
@@ -68,6 +76,8 @@ pub enum Durability {
     BeforeReply,
     /// With the run's next commit. Losing it only makes a task be dispatched again.
     WithNext,
+    /// Never: it changes only what is not stored. Losing it is healed by whoever asked.
+    InMemory,
 }
 
 /// The outcome of a decision: all that changes, and all that is to be done, as data.
@@ -81,6 +91,8 @@ pub struct Transition {
     pub tasks: Vec<NewTask>,
     /// When it must be on disk.
     pub durability: Durability,
+    /// Updates that ended without a trace in the run. Whoever waits for them is told once it is on disk.
+    pub notices: Vec<UpdateNotice>,
     /// A run that starts in the same commit: by continue-as-new, retry, cron, or in place of this one.
     pub successor: Option<Box<Transition>>,
 }

@@ -17,6 +17,7 @@ use super::{
     change::{Change, Durability, NewTask, Transition},
     event_kind::event_type,
     state::WorkflowState,
+    updates::UpdateNotice,
 };
 use crate::Env;
 
@@ -40,13 +41,19 @@ const TASK_ID_BASE: i64 = 1 << 20;
 pub(crate) struct Draft<'a, 'e> {
     /// The world.
     pub(crate) env: &'a mut Env<'e>,
-    /// The run as decided so far. Only `volatile.run` may be written to directly; [`Draft::finish`]
-    /// records what became of it.
+    /// The run as decided so far. Only `volatile.run` and, with `updates_changed` set, `volatile.updates` may be
+    /// written to directly; [`Draft::finish`] records what became of them.
     pub(crate) state: WorkflowState,
     /// Tasks to enqueue.
     pub(crate) tasks: Vec<NewTask>,
     /// A run to start in the same commit.
     pub(crate) successor: Option<Box<Transition>>,
+    /// Updates that ended without a trace.
+    pub(crate) notices: Vec<UpdateNotice>,
+    /// Whether `volatile.updates` was written to.
+    pub(crate) updates_changed: bool,
+    /// Whether the speculative workflow task is of this decision: it stays one.
+    pub(crate) keeps_speculative: bool,
     /// Bytes of the history before this decision.
     pub(crate) history_size_before: i64,
     changes: Vec<Change>,
@@ -61,6 +68,9 @@ impl<'a, 'e> Draft<'a, 'e> {
             state: state.clone(),
             tasks: Vec::new(),
             successor: None,
+            notices: Vec::new(),
+            updates_changed: false,
+            keeps_speculative: false,
             history_size_before: state.record.history_size,
             changes: Vec::new(),
             run_before: state.volatile.run.clone(),
@@ -85,21 +95,25 @@ impl<'a, 'e> Draft<'a, 'e> {
 
     /// Appends an event and returns its id.
     pub(crate) fn emit_with(&mut self, attributes: Attributes, extras: EventExtras) -> i64 {
+        self.write_speculative_task();
         let event_id = self.state.next_event_id();
         let event = self.event(event_id, attributes, extras);
         self.change(Change::Event(Arc::new(event)));
         event_id
     }
 
-    /// Appends an event, or lets it wait in the buffer while a worker has a workflow task.
-    pub(crate) fn emit_or_buffer(&mut self, attributes: Attributes, extras: EventExtras) {
+    /// Appends an event, or lets it wait in the buffer while a worker has a workflow task. Returns its id; 0 when
+    /// it waits.
+    pub(crate) fn emit_or_buffer(&mut self, attributes: Attributes, extras: EventExtras) -> i64 {
+        self.write_speculative_task();
         if self.state.buffers_events() {
             let id = self.state.volatile.run.next_buffered_id;
             self.state.volatile.run.next_buffered_id += 1;
             let event = self.event(0, attributes, extras);
             self.change(Change::Buffer(Arc::new(records::BufferedEvent { id, event: Some(event) })));
+            0
         } else {
-            self.emit_with(attributes, extras);
+            self.emit_with(attributes, extras)
         }
     }
 
@@ -121,18 +135,29 @@ impl<'a, 'e> Draft<'a, 'e> {
     }
 
     /// The transition: what changed since the draft began.
-    pub(crate) fn finish(mut self, durability: Durability) -> Transition {
+    pub(crate) fn finish(mut self, mut durability: Durability) -> Transition {
+        if durability != Durability::InMemory && self.state.task_is_speculative() && !self.keeps_speculative {
+            self.write_speculative_task();
+            durability = Durability::BeforeReply;
+        }
+        if !self.state.is_open() {
+            self.abort_updates();
+        }
         if durability == Durability::BeforeReply {
             self.state.volatile.run.state_transitions += 1;
         }
         if self.state.volatile.run != self.run_before {
             self.changes.push(Change::Run(Box::new(self.state.volatile.run.clone())));
         }
+        if self.updates_changed {
+            self.changes.push(Change::Updates(self.state.volatile.updates.clone()));
+        }
         Transition {
             state: self.state,
             changes: self.changes,
             tasks: self.tasks,
             durability,
+            notices: self.notices,
             successor: self.successor,
         }
     }

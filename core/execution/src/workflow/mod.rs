@@ -20,16 +20,19 @@ mod priority;
 pub mod query;
 mod reset;
 mod reset_points;
+mod speculative;
 pub mod start;
 mod state;
 mod task;
 pub mod timers;
+pub mod updates;
 mod visibility;
 
 pub use change::{Change, Durability, NewTask, Transition};
 pub use deadline::Deadline;
 pub use start::{NewRun, Signal};
 pub use state::{Volatile, WorkflowState};
+pub use updates::{PendingUpdate, Standing, UpdateEnd, UpdateNotice};
 pub use visibility::{is_shown_otherwise, visibility_record};
 
 /// A decision: what changes, and what the caller is told once that is durable.

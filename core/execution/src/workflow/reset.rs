@@ -14,8 +14,7 @@ use perdure_proto::{
         failure::{Failure, ResetWorkflowFailureInfo, failure::FailureInfo},
         history::{
             ActivityTaskFailedEventAttributes, HistoryEvent, WorkflowExecutionOptionsUpdatedEventAttributes,
-            WorkflowExecutionSignaledEventAttributes, WorkflowExecutionUpdateAdmittedEventAttributes,
-            WorkflowTaskFailedEventAttributes, history_event::Attributes,
+            WorkflowExecutionSignaledEventAttributes, WorkflowTaskFailedEventAttributes, history_event::Attributes,
         },
         update::Request,
         workflowservice::ResetWorkflowExecutionRequest,
@@ -304,10 +303,13 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Admits an update by an event: the new run's worker is asked anew.
+    /// Admits an update by an event, unless the run knows it: the new run's worker is asked anew.
     fn admit_again(&mut self, request: Option<Request>, origin: UpdateAdmittedEventOrigin) {
-        let admitted = WorkflowExecutionUpdateAdmittedEventAttributes { request, origin: origin.into() };
-        self.emit(Attributes::WorkflowExecutionUpdateAdmittedEventAttributes(admitted));
+        let Some(request) = request else { return };
+        let id = request.meta.as_ref().map_or("", |meta| &meta.update_id);
+        if !self.state.updates.contains_key(id) {
+            self.admit_update(request, origin);
+        }
     }
 
     /// Does again what happened to a child that was started before the point, or is being started.

@@ -14,12 +14,14 @@ use perdure_proto::api::{
         WorkflowExecutionSignaledEventAttributes, WorkflowExecutionStartedEventAttributes, history_event::Attributes,
     },
     sdk::UserMetadata,
+    update::Request,
     workflow::{ResetPointInfo, ResetPoints},
     workflowservice::StartWorkflowExecutionRequest,
 };
 
 use super::{
     apply::event_span,
+    calls::update::admitted,
     change::{Change, Durability, Transition},
     draft::{Draft, EventExtras},
     state::WorkflowState,
@@ -56,6 +58,8 @@ pub struct NewRun {
     pub user_metadata: Option<UserMetadata>,
     /// A signal that comes with the start.
     pub signal: Option<Signal>,
+    /// An update that comes with the start.
+    pub update: Option<Request>,
     /// Identity of the starter that takes the first workflow task itself, if it may.
     pub eager_identity: Option<String>,
     /// The first workflow task waits until the parent has recorded the start.
@@ -133,6 +137,7 @@ impl NewRun {
             links: request.links,
             user_metadata: request.user_metadata,
             signal: None,
+            update: None,
             eager_identity: eager.then_some(request.identity),
             held: false,
         }
@@ -148,6 +153,10 @@ impl NewRun {
         draft.emit_with(Attributes::WorkflowExecutionStartedEventAttributes(Box::new(self.start)), extras);
         if let Some(signal) = self.signal {
             draft.record_signal(signal);
+        }
+        if let Some(update) = self.update {
+            let id = update.meta.as_ref().map(|meta| meta.update_id.clone()).unwrap_or_default();
+            draft.push_update(admitted(&id, update));
         }
         if self.held {
             draft.state.volatile.run.first_task_held = true;
@@ -256,6 +265,7 @@ impl Draft<'_, '_> {
             links: self.state.record.start_links.clone(),
             user_metadata: None,
             signal: None,
+            update: None,
             eager_identity: None,
             held: false,
         };

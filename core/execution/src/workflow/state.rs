@@ -13,7 +13,7 @@ use perdure_proto::{
     records,
 };
 
-use super::deadline::Deadline;
+use super::{deadline::Deadline, updates::PendingUpdate};
 
 /// A workflow run.
 ///
@@ -45,6 +45,8 @@ pub struct WorkflowState {
     pub external_signals: OrdMap<i64, Arc<records::PendingSignal>>,
     /// Cancellations on their way to other workflows, by the id of their initiated event.
     pub external_cancels: OrdMap<i64, Arc<records::PendingCancel>>,
+    /// Updates that were accepted, or admitted by an event, by id.
+    pub updates: OrdMap<String, records::Update>,
     /// What events do not tell.
     pub volatile: Volatile,
 }
@@ -60,6 +62,8 @@ pub struct Volatile {
     pub buffered: Vec<Arc<records::BufferedEvent>>,
     /// Request ids of signals received.
     pub signal_requests: OrdSet<String>,
+    /// Updates that no event tells of yet, in order of admission. Not stored.
+    pub updates: Vec<Arc<PendingUpdate>>,
     /// Deadlines of activities and timers, earliest first. Derived from them.
     pub deadlines: OrdSet<(Timestamp, Deadline)>,
 }
@@ -80,6 +84,7 @@ impl WorkflowState {
             children: OrdMap::new(),
             external_signals: OrdMap::new(),
             external_cancels: OrdMap::new(),
+            updates: OrdMap::new(),
             volatile: Volatile::default(),
         }
     }
@@ -119,6 +124,16 @@ impl WorkflowState {
         self.task().filter(|task| task.started_time != 0)
     }
 
+    /// Which attempt the pending workflow task is, or the next one will be.
+    pub fn task_attempt(&self) -> i32 {
+        self.task().map_or(self.volatile.run.next_task_attempt.max(1), |task| task.attempt)
+    }
+
+    /// Whether the run closed with another one following it.
+    pub fn is_continued(&self) -> bool {
+        !self.record.new_execution_run_id.is_empty()
+    }
+
     /// Whether events must wait for the running workflow task to end.
     pub fn buffers_events(&self) -> bool {
         self.started_task().is_some()
@@ -153,6 +168,14 @@ impl WorkflowState {
     /// Whether a worker ever completed a workflow task of this run.
     pub fn completed_a_task(&self) -> bool {
         self.record.last_completed_started_event_id > 0
+    }
+
+    /// A copy as the store gives it back: without what is in memory only.
+    pub fn without_memory(&self) -> Self {
+        let mut state = self.clone();
+        state.volatile.updates.clear();
+        state.volatile.run.task.take_if(|task| task.speculative);
+        state
     }
 
     /// A copy as a rebuild from history would give it: without its volatile part.

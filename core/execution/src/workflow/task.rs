@@ -89,11 +89,11 @@ impl WorkflowState {
 
     /// Whether the pending workflow task's events are not in history.
     pub fn task_is_transient(&self) -> bool {
-        self.task().is_some_and(|task| task.attempt > 1)
+        self.task().is_some_and(is_unwritten)
     }
 
-    /// Scheduled and started events of a transient workflow task that a worker has, as the worker must see
-    /// them after the stored history. Empty for a task whose events are stored.
+    /// Scheduled and started events of a transient or speculative workflow task, as the worker must see them
+    /// after the stored history. Empty for a task whose events are stored.
     pub fn transient_tail(&self) -> Vec<HistoryEvent> {
         let Some(task) = self.task().filter(|_| self.task_is_transient()) else { return Vec::new() };
         let scheduled = Attributes::WorkflowTaskScheduledEventAttributes(self.scheduled_attributes(task));
@@ -181,40 +181,54 @@ impl Draft<'_, '_> {
         task.suggest_continue_as_new = reasons;
         task.started_time = self.now().as_nanos();
         // Events came since a transient task was scheduled: its ids are taken, it becomes an ordinary one.
-        let moved_on = task.attempt > 1 && task.scheduled_event_id != self.state.next_event_id();
+        let moved_on = is_unwritten(&task) && task.scheduled_event_id != self.state.next_event_id();
         if moved_on {
             task.attempt = 1;
+            task.speculative = false;
             let attributes = self.state.scheduled_attributes(&task);
             task.scheduled_event_id = self.emit(Attributes::WorkflowTaskScheduledEventAttributes(attributes));
         }
-        task.started_event_id = if task.attempt == 1 {
+        task.started_event_id = if is_unwritten(&task) {
+            task.scheduled_event_id + 1
+        } else {
             let attributes = started_attributes(&task, start.worker_version);
             self.emit(Attributes::WorkflowTaskStartedEventAttributes(attributes))
-        } else {
-            task.scheduled_event_id + 1
         };
         self.state.volatile.run.task = Some(task);
     }
 
-    /// Writes the events of a transient workflow task that is about to complete, and gives it their ids.
-    pub(crate) fn write_transient_task(
+    /// Writes the events that a transient or speculative workflow task has had so far, and gives it their ids.
+    /// `identity` is who had it. The task must not be the run's any more, or no speculative one.
+    pub(crate) fn write_task_events(
         &mut self,
         task: &mut records::WorkflowTask,
+        identity: &str,
         worker_version: Option<WorkerVersionStamp>,
     ) {
-        if task.attempt == 1 {
-            return;
-        }
         let at = |nanos| EventExtras { time: Some(Timestamp::from_nanos(nanos)), ..Default::default() };
         let scheduled = Attributes::WorkflowTaskScheduledEventAttributes(self.state.scheduled_attributes(task));
         task.scheduled_event_id = self.emit_with(scheduled, at(task.scheduled_time));
-        let started = Attributes::WorkflowTaskStartedEventAttributes(started_attributes(task, worker_version));
-        task.started_event_id = self.emit_with(started, at(task.started_time));
+        if task.started_time != 0 {
+            let mut started = started_attributes(task, worker_version);
+            identity.clone_into(&mut started.identity);
+            let started = Attributes::WorkflowTaskStartedEventAttributes(started);
+            task.started_event_id = self.emit_with(started, at(task.started_time));
+        }
+    }
+
+    /// Takes the pending workflow task to end it, as `identity` says or the server sees. The events of a
+    /// speculative one are written first: it did not end well, which must not go unseen.
+    fn take_task_to_end(&mut self, identity: &str) -> Option<records::WorkflowTask> {
+        let mut task = self.state.volatile.run.task.take()?;
+        if std::mem::take(&mut task.speculative) {
+            self.write_task_events(&mut task, identity, None);
+        }
+        Some(task)
     }
 
     /// Ends the started workflow task as failed. No new one is scheduled yet.
     pub(crate) fn fail_task(&mut self, failure: TaskFailure) {
-        let Some(task) = self.state.volatile.run.task.take() else { return };
+        let Some(task) = self.take_task_to_end(&failure.identity) else { return };
         let cause = failure.cause;
         if task.attempt == 1 {
             let (base_run_id, new_run_id) = failure.reset.map(|runs| (runs.base, runs.new)).unwrap_or_default();
@@ -242,7 +256,7 @@ impl Draft<'_, '_> {
 
     /// Ends the started workflow task because its worker took too long. No new one is scheduled yet.
     pub(crate) fn time_out_task(&mut self) {
-        let Some(task) = self.state.volatile.run.task.take() else { return };
+        let Some(task) = self.take_task_to_end("") else { return };
         if task.attempt == 1 {
             self.emit(timed_out(&task, task.started_event_id, TimeoutType::StartToClose));
         }
@@ -254,7 +268,7 @@ impl Draft<'_, '_> {
     /// Ends the scheduled workflow task because the sticky worker did not take it; the next one goes to
     /// the normal queue. This is nobody's failure: attempts are not counted.
     pub(crate) fn time_out_sticky_task(&mut self) {
-        let Some(task) = self.state.volatile.run.task.take() else { return };
+        let Some(task) = self.take_task_to_end("") else { return };
         if task.attempt == 1 {
             self.emit(timed_out(&task, 0, TimeoutType::ScheduleToStart));
         }
@@ -288,6 +302,11 @@ impl Draft<'_, '_> {
             self.clear_sticky();
         }
     }
+}
+
+/// Whether a task's events are not in the history: it is a retry, or speculative.
+pub(crate) fn is_unwritten(task: &records::WorkflowTask) -> bool {
+    task.attempt > 1 || task.speculative
 }
 
 /// The transfer task that hands `task` to matching.
@@ -340,6 +359,9 @@ fn suggest_continue_as_new(draft: &Draft<'_, '_>) -> (i64, Vec<i32>) {
     }
     if at_least(draft.state.next_event_id(), limits.history_count_suggest) {
         reasons.push(SuggestContinueAsNewReason::TooManyHistoryEvents.into());
+    }
+    if limits.updates_total_suggest > 0 && draft.state.updates_total() >= limits.updates_total_suggest {
+        reasons.push(SuggestContinueAsNewReason::TooManyUpdates.into());
     }
     (size, reasons)
 }

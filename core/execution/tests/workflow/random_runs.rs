@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use perdure_execution::workflow::{calls::activity_outcome::Outcome, describe::describe, query::path};
-use perdure_kernel::{Namespace, NamespaceId};
 use perdure_proto::{
     Duration as ProtoDuration,
     api::{
@@ -18,13 +17,15 @@ use perdure_proto::{
             StartChildWorkflowExecutionFailedCause as StartCause, WorkflowTaskFailedCause,
         },
         history::{HistoryEvent, history_event::Attributes as HistoryAttributes},
-        workflowservice::StartWorkflowExecutionRequest,
+        workflowservice::respond_workflow_task_completed_request::Capabilities,
     },
     records, tokens,
 };
 use proptest::prelude::*;
 
-use crate::kit::{BEGIN, Kit, Worker, family::*, make::*};
+use crate::kit::{Kit, Worker, family::*, make::*};
+use crate::random_beginnings::{any_beginning, begin};
+use crate::random_words::{Word, any_words, reapply, words_of};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -48,6 +49,9 @@ enum Step {
     Options { priority: Option<i32>, overrides: bool },
     Delete,
     Reset { pick: u8, odd: bool, excluded: bool },
+    Update { id: u8 },
+    Reapply { id: u8 },
+    Lose,
     Read,
     Pass(Duration),
     Oversleep(Duration),
@@ -67,9 +71,13 @@ struct Completion {
     inline: bool,
     sticky: bool,
     stale: bool,
+    /// What is said of updates, as far as it makes sense; and of some that it does not.
+    words: Vec<(Word, u8)>,
+    /// The worker can take events once more.
+    discards: bool,
 }
 
-fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
+pub(crate) fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
     let usual = prop::sample::select(vec![secs(0), secs(1), secs(3), secs(10), secs(60), secs(3600)]);
     let odd = prop::sample::select(vec![
         None,
@@ -226,9 +234,13 @@ fn rarely() -> impl Strategy<Value = bool> {
 
 fn completions() -> impl Strategy<Value = Step> {
     let options = (prop::option::weighted(0.3, any::<u8>()), any::<bool>(), prop::bool::weighted(0.7));
-    (any_commands(), options, rarely(), any::<bool>(), any::<bool>(), rarely()).prop_map(
-        |(commands, (cancel, take_back, start), force, inline, sticky, stale)| {
-            Step::Complete(Box::new(Completion { commands, cancel, take_back, start, force, inline, sticky, stale }))
+    let commands = prop_oneof![3 => any_commands(), 1 => Just(Vec::new())];
+    let words = (any_words(), any::<bool>());
+    (commands, options, rarely(), any::<bool>(), any::<bool>(), rarely(), words).prop_map(
+        |(commands, (cancel, take_back, start), force, inline, sticky, stale, (words, discards))| {
+            let completion =
+                Completion { commands, cancel, take_back, start, force, inline, sticky, stale, words, discards };
+            Step::Complete(Box::new(completion))
         },
     )
 }
@@ -261,79 +273,17 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(pick, odd, excluded)| Step::Reset { pick, odd, excluded }),
         1 => (prop::option::of(0..3i32), any::<bool>())
             .prop_map(|(priority, overrides)| Step::Options { priority, overrides }),
+        6 => (0..8u8).prop_map(|id| Step::Update { id }),
+        1 => rarely().prop_flat_map(|really| (0..8u8).prop_map(move |id| {
+            if really { Step::Reapply { id: id + 8 } } else { Step::Update { id } }
+        })),
+        1 => rarely().prop_map(|really| if really { Step::Lose } else { Step::Read }),
         1 => Just(Step::Read),
         4 => any_time().prop_map(Step::Pass),
         2 => any_time().prop_map(Step::Oversleep),
         1 => prop::bool::weighted(0.1).prop_map(|really| if really { Step::Terminate } else { Step::Read }),
         1 => prop::bool::weighted(0.1).prop_map(|really| if really { Step::Delete } else { Step::Read }),
     ]
-}
-
-/// How a run begins.
-#[derive(Clone, Debug)]
-struct Beginning {
-    timeouts: [Option<ProtoDuration>; 3],
-    delay: Option<ProtoDuration>,
-    cron: &'static str,
-    policy: Option<RetryPolicy>,
-    eager: bool,
-    signal: bool,
-    /// A child; it may begin at once, or waits for its parent.
-    child: Option<bool>,
-}
-
-fn any_beginning() -> impl Strategy<Value = Beginning> {
-    let spans = || prop_oneof![10 => Just(None), 1 => any_span()];
-    let cron = prop::sample::select(vec!["", "", "", "* * * * *", "@every 7s"]);
-    // The frontend lets no invalid policy through.
-    let policy = prop_oneof![Just(None), (0..4i32).prop_map(retries)];
-    let child = prop_oneof![3 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
-    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>(), child).prop_map(
-        |(timeouts, delay, cron, policy, eager, signal, child)| Beginning {
-            timeouts,
-            delay,
-            cron,
-            policy,
-            eager,
-            signal,
-            child,
-        },
-    )
-}
-
-/// A run in a namespace whose limits are soon met.
-fn begin(beginning: &Beginning) -> Kit {
-    let mut namespace = Namespace::new(NamespaceId::from("namespace-id"), "namespace");
-    namespace.limits.id_length_max = 10;
-    namespace.limits.blob_size_max = 280;
-    namespace.limits.memo_size_max = 400;
-    namespace.limits.pending_activities_max = 3;
-    namespace.limits.pending_children_max = 3;
-    namespace.limits.pending_external_signals_max = 2;
-    namespace.limits.pending_external_cancels_max = 2;
-    namespace.limits.buffered_events_max = 4;
-    namespace.limits.signals_per_execution_max = 12;
-    namespace.limits.history_count_suggest = 20;
-    for name in ["a", "b"] {
-        let kind = perdure_proto::api::enums::IndexedValueType::Keyword;
-        namespace.search_attributes.insert(name.to_owned(), kind);
-    }
-    let first = beginning.signal.then(|| signal("first", "0"));
-    let adjust = |request: &mut StartWorkflowExecutionRequest| {
-        [request.workflow_execution_timeout, request.workflow_run_timeout, request.workflow_task_timeout] =
-            beginning.timeouts;
-        request.workflow_start_delay = beginning.delay.filter(|_| beginning.cron.is_empty());
-        request.cron_schedule = beginning.cron.to_owned();
-        request.retry_policy.clone_from(&beginning.policy);
-        request.request_eager_execution = beginning.eager;
-    };
-    Kit::start_run(namespace, BEGIN, first, adjust, |new| {
-        let Some(held) = beginning.child else { return };
-        new.held = held;
-        new.start.parent_workflow_namespace_id = "namespace-id".to_owned();
-        new.start.parent_workflow_execution = Some(run("parent", "parent-run"));
-        new.start.parent_initiated_event_id = 5;
-    })
 }
 
 /// The scheduled event of one of the open activities; of none when there is none.
@@ -420,6 +370,9 @@ fn happen(kit: &mut Kit, step: &Step) {
         Step::Options { priority, overrides } => drop(kit.update_options(&options(*priority, Some(*overrides)))),
         Step::Delete => kit.delete(),
         Step::Reset { pick, odd, excluded } => reset(kit, *pick, *odd, *excluded),
+        Step::Update { id } => drop(kit.update(&id.to_string())),
+        Step::Reapply { id } => reapply(kit, *id),
+        Step::Lose => kit.state = kit.state.without_memory(),
         Step::Read => {
             describe(&kit.state);
             let _ = path(&kit.state, QueryRejectCondition::NotCompletedCleanly, Some(kit.now));
@@ -456,11 +409,16 @@ fn complete_task(kit: &mut Kit, completion: &Completion) {
     let open = completion.cancel.filter(|_| !kit.state.activities.is_empty());
     let cancelled = open.map(|pick| cancel_activity(pick_activity(kit, pick)));
     let fired = fired_timers(kit).filter(|_| completion.take_back).map(|id| cancel_timer(&id));
-    let commands: Vec<_> = fired.chain(cancelled).chain(completion.commands.iter().cloned()).collect();
+    let (messages, places) = words_of(kit, &completion.words, completion.stale);
+    let commands: Vec<_> =
+        places.into_iter().chain(fired).chain(cancelled).chain(completion.commands.iter().cloned()).collect();
     let _ = kit.complete_as(&token, commands, |request| {
         request.force_create_new_workflow_task = completion.force;
         request.return_new_workflow_task = completion.inline;
         request.sticky_attributes = completion.sticky.then(|| sticky("sticky", 5));
+        request.messages.clone_from(&messages);
+        request.capabilities =
+            Some(Capabilities { discard_speculative_workflow_task_with_events: completion.discards });
         request.binary_checksum = if completion.inline { "v1".to_owned() } else { String::new() };
     });
 }

@@ -84,6 +84,9 @@ fn failure(kind: &ErrorKind) -> Option<Cause> {
         | ErrorKind::FailedPrecondition
         | ErrorKind::WorkflowNotReady
         | ErrorKind::QueryFailed { .. }
+        | ErrorKind::Aborted
+        | ErrorKind::MultiOperation { .. }
+        | ErrorKind::MultiOperationAborted
         | ErrorKind::ResourceExhausted { .. }
         | ErrorKind::PermissionDenied
         | ErrorKind::DeadlineExceeded

@@ -1,6 +1,7 @@
 //! Workflow and activity tasks: handed to matching.
 
-use perdure_kernel::{ErrorKind, NamespaceId, ServiceResult, Timestamp, error::Retry};
+use perdure_execution::workflow::NewTask;
+use perdure_kernel::{ErrorKind, ExecutionKey, NamespaceId, ServiceResult, Timestamp, error::Retry};
 use perdure_proto::records::{self, immediate_task::Task};
 use perdure_rpc::{
     Ask, QueueName, TaskType,
@@ -10,7 +11,7 @@ use perdure_runtime::Ctx;
 
 use super::{
     super::{Shard, message::ShardMsg},
-    Heard,
+    Heard, stored_task,
 };
 
 impl Shard {
@@ -46,6 +47,39 @@ impl Shard {
                 self.immediate.finish(id);
             }
         }
+    }
+}
+
+/// Workflow tasks that are in memory only. Should one get lost, the run's own timeout brings it back.
+impl Shard {
+    /// Offers a task that has no row.
+    pub(in crate::shard) fn offer_from_memory(&self, key: &ExecutionKey, task: NewTask, ctx: &Ctx<Self>) {
+        self.offer_once(stored_task(0, key, task), ctx);
+    }
+
+    /// The worker that had the workflow in its cache is gone: any worker will do.
+    pub(in crate::shard) fn offer_to_any(&self, mut task: records::ImmediateTask, ctx: &Ctx<Self>) {
+        if let Some(Task::WorkflowTask(task)) = task.task.as_mut() {
+            task.sticky = false;
+            task.task_queue.clone_from(&task.normal_task_queue);
+        }
+        self.offer_once(task, ctx);
+    }
+
+    fn offer_once(&self, task: records::ImmediateTask, ctx: &Ctx<Self>) {
+        let Some(add) = add_task(&task, ctx.now()) else { return };
+        let Some(caller) = self.internal_caller(&add.queue.namespace_id) else { return };
+        let queue = add.queue.clone();
+        let myself = ctx.myself();
+        let ask = Ask::with_callback(caller, add, move |result: ServiceResult<()>| match result {
+            Ok(()) => {}
+            Err(error) if error.kind == ErrorKind::StickyWorkerUnavailable => {
+                // A shard that is gone has forgotten the task.
+                let _ = myself.tell(ShardMsg::StickyWorkerGone(Box::new(task)));
+            }
+            Err(error) => tracing::debug!(%error, "a speculative workflow task did not reach matching"),
+        });
+        self.matching.send(&queue, MatchingCall::AddTask(ask));
     }
 }
 

@@ -22,6 +22,7 @@ pub mod start_task;
 pub mod task_completed;
 pub mod task_failed;
 pub mod terminate;
+pub mod update;
 pub mod update_options;
 
 use perdure_kernel::ServiceError;

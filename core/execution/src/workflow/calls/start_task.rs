@@ -1,7 +1,7 @@
 //! A worker takes a workflow task.
 
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
-use perdure_proto::api::workflowservice::PollWorkflowTaskQueueRequest;
+use perdure_proto::api::{protocol::Message, workflowservice::PollWorkflowTaskQueueRequest};
 
 use crate::{
     Env,
@@ -24,13 +24,13 @@ pub struct Match<'a> {
 }
 
 /// Records the start. Losing it only means that the task is dispatched again, so it need not be durable
-/// before the worker has it.
+/// before the worker has it. Answers with the messages that go to the worker.
 pub fn decide(
     state: &WorkflowState,
     matched: Match<'_>,
     poll: &PollWorkflowTaskQueueRequest,
     env: &mut Env<'_>,
-) -> ServiceResult<Decision<()>> {
+) -> ServiceResult<Decision<Vec<Message>>> {
     let stale = |why: &'static str| Err(ServiceError::new(ErrorKind::StaleTask, why));
     if !state.is_open() {
         return stale("the workflow is closed");
@@ -45,7 +45,11 @@ pub fn decide(
     if task.started_time != 0 {
         // The answer to an earlier delivery of the same match was lost on the way.
         let repeated = task.request_id == matched.request_id;
-        return if repeated { Ok(Decision::nothing(())) } else { stale("another worker has the workflow task") };
+        return if repeated {
+            Ok(Decision::nothing(state.update_messages(true)))
+        } else {
+            stale("another worker has the workflow task")
+        };
     }
     let sticky_queue = &state.volatile.run.sticky_queue;
     match matched.sticky_queue {
@@ -62,7 +66,12 @@ pub fn decide(
         request_id: matched.request_id.to_owned(),
         worker_version: stamp(poll),
     });
-    Ok(Decision::change(draft.finish(Durability::WithNext), ()))
+    let messages = draft.send_updates(true);
+    let in_memory = draft.state.task_is_speculative();
+    if in_memory && messages.is_empty() {
+        return stale("No messages for speculative workflow task.");
+    }
+    Ok(Decision::change(draft.finish(if in_memory { Durability::InMemory } else { Durability::WithNext }), messages))
 }
 
 /// The build that polls, as the started event carries it.

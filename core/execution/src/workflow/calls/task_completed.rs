@@ -6,6 +6,7 @@ use perdure_proto::{
         enums::WorkflowTaskFailedCause,
         failure::{Failure, ServerFailureInfo, failure::FailureInfo},
         history::{WorkflowTaskCompletedEventAttributes, history_event::Attributes},
+        protocol::Message,
         workflowservice::RespondWorkflowTaskCompletedRequest,
     },
     records, tokens,
@@ -19,7 +20,7 @@ use crate::{
         close::SERVER_IDENTITY,
         commands::{CommandFailure, Commands, Neighbours},
         draft::Draft,
-        task::{Delivery, TaskFailure, TaskStart, as_nanos},
+        task::{Delivery, TaskFailure, TaskStart, as_nanos, is_unwritten},
     },
 };
 
@@ -31,6 +32,11 @@ const INLINE_REQUEST_ID: &str = "request-from-RespondWorkflowTaskCompleted";
 pub struct Answer {
     /// The next workflow task is started and goes into the response.
     pub new_task: bool,
+    /// Messages that go with the next workflow task.
+    pub messages: Vec<Message>,
+    /// The workflow task left no trace: the worker goes back to this event, the start of the task before it.
+    /// 0 when its events were written.
+    pub reset_history_event_id: i64,
     /// Activities started for this worker, by scheduled event id; they go into the response.
     pub eager_activities: Vec<i64>,
     /// The decisions were refused: this is the error to return once the failure is recorded.
@@ -78,22 +84,38 @@ pub fn decide(
         return refuse(state, &task, &request, CommandFailure::fail(WorkflowTaskFailedCause::BadBinary, text), env);
     }
 
+    let leaves_no_trace = state.drops_task(&task, &request, env.limits());
     let commands = std::mem::take(&mut request.commands);
+    let messages = std::mem::take(&mut request.messages);
     let had_buffered = !state.volatile.buffered.is_empty();
     let mut draft = Draft::new(state, env);
-    let completed_event_id = draft.complete_task(task.clone(), &request);
+    let completed_event_id = draft.complete_task(task.clone(), &request, leaves_no_trace);
     let mut run = Commands::new(&mut draft, &request, neighbours, completed_event_id, had_buffered);
-    if let Err(failure) = run.handle_all(commands) {
+    if let Err(failure) = run.handle_all(commands, messages) {
         drop(draft);
         return refuse(state, &task, &request, failure, env);
     }
     let (eager_activities, wake) = run.finish();
 
     let mut answer = Answer { eager_activities, ..Answer::default() };
-    if draft.state.is_open() && (request.force_create_new_workflow_task || wake) {
-        let since = if heartbeat { chain_since } else { draft.now() };
+    if leaves_no_trace {
+        answer.reset_history_event_id = state.record.last_completed_started_event_id;
+    }
+    let forced = request.force_create_new_workflow_task;
+    if draft.state.is_open() {
+        if !forced {
+            draft.reject_unprocessed_updates();
+        }
         let delivery = if request.return_new_workflow_task { Delivery::Inline } else { Delivery::Dispatch };
-        draft.schedule_task_since(delivery, since);
+        if forced || wake {
+            let since = if heartbeat { chain_since } else { draft.now() };
+            draft.schedule_task_since(delivery, since);
+        } else if draft.state.has_outgoing_updates() && !draft.state.is_paused() {
+            match delivery {
+                Delivery::Inline => draft.schedule_speculative_task(delivery),
+                Delivery::Dispatch => draft.schedule_task(delivery),
+            }
+        }
         if delivery == Delivery::Inline && draft.state.task().is_some() {
             draft.start_task(TaskStart {
                 identity: request.identity,
@@ -101,30 +123,28 @@ pub fn decide(
                 worker_version: request.worker_version_stamp,
             });
             answer.new_task = true;
+            answer.messages = draft.send_updates(!forced);
         }
     }
-    Ok(Decision::change(draft.finish(Durability::BeforeReply), answer))
+    let in_memory = leaves_no_trace && draft.state.task().is_none_or(|task| task.speculative);
+    let durability = if in_memory { Durability::InMemory } else { Durability::BeforeReply };
+    Ok(Decision::change(draft.finish(durability), answer))
 }
 
 impl Draft<'_, '_> {
-    /// Writes the completed event and sets or clears stickiness. Returns the event's id.
-    fn complete_task(&mut self, mut task: records::WorkflowTask, request: &RespondWorkflowTaskCompletedRequest) -> i64 {
-        self.write_transient_task(&mut task, request.worker_version_stamp.clone());
+    /// Writes the completed event, unless the task leaves no trace, and sets or clears stickiness. Returns the
+    /// event's id, or 0.
+    fn complete_task(
+        &mut self,
+        mut task: records::WorkflowTask,
+        request: &RespondWorkflowTaskCompletedRequest,
+        leaves_no_trace: bool,
+    ) -> i64 {
         self.state.volatile.run.task = None;
         self.state.volatile.run.next_task_attempt = 1;
         self.state.volatile.run.task_problems = 0;
         self.state.volatile.run.close_attempted = false;
-        let completed = WorkflowTaskCompletedEventAttributes {
-            scheduled_event_id: task.scheduled_event_id,
-            started_event_id: task.started_event_id,
-            identity: request.identity.clone(),
-            binary_checksum: request.binary_checksum.clone(),
-            worker_version: request.worker_version_stamp.clone(),
-            sdk_metadata: request.sdk_metadata.clone(),
-            metering_metadata: request.metering_metadata,
-            ..Default::default()
-        };
-        let event_id = self.emit(Attributes::WorkflowTaskCompletedEventAttributes(completed));
+        let event_id = if leaves_no_trace { 0 } else { self.write_completion(&mut task, request) };
         let sticky = request.sticky_attributes.as_ref();
         match sticky.and_then(|sticky| sticky.worker_task_queue.as_ref().map(|queue| (queue, sticky))) {
             Some((queue, sticky)) if !queue.name.is_empty() => {
@@ -135,6 +155,28 @@ impl Draft<'_, '_> {
             Some(_) | None => self.clear_sticky(),
         }
         event_id
+    }
+
+    fn write_completion(
+        &mut self,
+        task: &mut records::WorkflowTask,
+        request: &RespondWorkflowTaskCompletedRequest,
+    ) -> i64 {
+        if is_unwritten(task) {
+            self.state.volatile.run.first_task_at = 0;
+            self.write_task_events(task, &request.identity, request.worker_version_stamp.clone());
+        }
+        let completed = WorkflowTaskCompletedEventAttributes {
+            scheduled_event_id: task.scheduled_event_id,
+            started_event_id: task.started_event_id,
+            identity: request.identity.clone(),
+            binary_checksum: request.binary_checksum.clone(),
+            worker_version: request.worker_version_stamp.clone(),
+            sdk_metadata: request.sdk_metadata.clone(),
+            metering_metadata: request.metering_metadata,
+            ..Default::default()
+        };
+        self.emit(Attributes::WorkflowTaskCompletedEventAttributes(completed))
     }
 
     /// A running workflow task whose waiting events are over their bounds is ended, so that they can join
@@ -167,6 +209,12 @@ fn refuse(
     env: &mut Env<'_>,
 ) -> ServiceResult<Decision<Answer>> {
     let (cause, text, terminates) = match failure {
+        CommandFailure::Reject(error) if task.speculative => {
+            let mut draft = Draft::new(state, env);
+            draft.renew_speculative_task();
+            let answer = Answer { refused: Some(error), ..Answer::default() };
+            return Ok(Decision::change(draft.finish(Durability::InMemory), answer));
+        }
         CommandFailure::Reject(error) => return Err(error),
         CommandFailure::FailTask { cause, text } => (cause, text, false),
         CommandFailure::EndRun { cause, text } => (cause, text, true),
@@ -174,7 +222,13 @@ fn refuse(
     let message = if text.is_empty() { format!("{cause:?}") } else { format!("{cause:?}: {text}") };
     let error = ServiceError::invalid_argument(message.clone());
     if task.attempt > 1 && cause != WorkflowTaskFailedCause::UnhandledCommand {
-        return Err(error);
+        if state.volatile.updates.is_empty() {
+            return Err(error);
+        }
+        let mut draft = Draft::new(state, env);
+        draft.refuse_updates_of_failed_task();
+        let transition = draft.finish(Durability::InMemory);
+        return Ok(Decision::change(transition, Answer { refused: Some(error), ..Answer::default() }));
     }
     let transition = failed(state, request, cause, &message, terminates, env);
     Ok(Decision::change(transition, Answer { refused: Some(error), ..Answer::default() }))
@@ -200,6 +254,7 @@ fn failed(
         binary_checksum: request.binary_checksum.clone(),
         reset: None,
     });
+    draft.refuse_updates_of_failed_task();
     if terminates {
         draft.terminate(message, None, SERVER_IDENTITY, Vec::new());
     } else {

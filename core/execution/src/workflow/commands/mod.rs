@@ -12,6 +12,7 @@ mod continue_as_new;
 mod external_cancel;
 mod external_signal;
 mod marker;
+mod message;
 mod neighbours;
 mod properties;
 mod search_attributes;
@@ -25,10 +26,12 @@ use perdure_proto::{
     api::{
         command::{Command, command::Attributes},
         enums::{CommandType, WorkflowTaskFailedCause},
+        protocol::Message,
         workflowservice::RespondWorkflowTaskCompletedRequest,
     },
 };
 
+use self::message::Messages;
 pub use self::neighbours::Neighbours;
 use super::draft::{Draft, EventExtras};
 
@@ -75,6 +78,8 @@ pub(crate) struct Commands<'r, 'd, 'a, 'e> {
     had_buffered: bool,
     /// Activities that the answering worker wants to run itself.
     eager_activities: Vec<i64>,
+    /// What the worker says of updates.
+    messages: Messages,
     /// An activity was cancelled before it started: the workflow must hear of it.
     wake: bool,
 }
@@ -87,7 +92,16 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
         completed_event_id: i64,
         had_buffered: bool,
     ) -> Self {
-        Self { draft, request, neighbours, completed_event_id, had_buffered, eager_activities: Vec::new(), wake: false }
+        Self {
+            draft,
+            request,
+            neighbours,
+            completed_event_id,
+            had_buffered,
+            eager_activities: Vec::new(),
+            messages: Messages::default(),
+            wake: false,
+        }
     }
 
     /// Starts activities for the answering worker. Returns them, and whether the workflow must be woken.
@@ -98,8 +112,8 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
         (eager_activities, wake || had_buffered)
     }
 
-    /// Carries out commands in order, up to the first failure.
-    pub(crate) fn handle_all(&mut self, commands: Vec<Command>) -> Outcome {
+    /// Carries out commands in order, then the messages that none of them named, up to the first failure.
+    pub(crate) fn handle_all(&mut self, commands: Vec<Command>, messages: Vec<Message>) -> Outcome {
         if let Some(index) = commands.iter().position(closes)
             && index + 1 < commands.len()
         {
@@ -110,7 +124,9 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
                 kinds[index]
             ))));
         }
-        commands.into_iter().try_for_each(|command| self.handle(command))
+        self.messages = Messages::new(messages);
+        commands.into_iter().try_for_each(|command| self.handle(command))?;
+        self.other_messages()
     }
 
     fn handle(&mut self, command: Command) -> Outcome {
@@ -143,8 +159,8 @@ impl<'r, 'd, 'a, 'e> Commands<'r, 'd, 'a, 'e> {
             Attributes::RequestCancelExternalWorkflowExecutionCommandAttributes(cancel) => {
                 self.cancel_external(cancel, extras)
             }
-            Attributes::ProtocolMessageCommandAttributes(_)
-            | Attributes::ScheduleNexusOperationCommandAttributes(_)
+            Attributes::ProtocolMessageCommandAttributes(message) => self.protocol_message(&message),
+            Attributes::ScheduleNexusOperationCommandAttributes(_)
             | Attributes::RequestCancelNexusOperationCommandAttributes(_) => Err(not_served(kind)),
         }
     }
@@ -240,10 +256,8 @@ fn missing_attributes(kind: CommandType) -> CommandFailure {
         CommandType::RequestCancelExternalWorkflowExecution => {
             Cause::BadRequestCancelExternalWorkflowExecutionAttributes
         }
-        CommandType::Unspecified
-        | CommandType::ProtocolMessage
-        | CommandType::ScheduleNexusOperation
-        | CommandType::RequestCancelNexusOperation => {
+        CommandType::ProtocolMessage => Cause::BadUpdateWorkflowExecutionMessage,
+        CommandType::Unspecified | CommandType::ScheduleNexusOperation | CommandType::RequestCancelNexusOperation => {
             let text = format!("Unknown command type: {kind:?}");
             return CommandFailure::Reject(ServiceError::invalid_argument(text));
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::OrdSet;
 use perdure_execution::{
     items::{self, WorkflowItem, encode_record},
-    workflow::{Change, NewTask, Transition, WorkflowState, deadline},
+    workflow::{Change, Durability, NewTask, Standing, Transition, WorkflowState, deadline},
 };
 use perdure_proto::api::{
     enums::{EventType, ParentClosePolicy},
@@ -20,6 +20,7 @@ pub(crate) fn same(first: &Transition, second: &Transition) {
     assert_eq!(first.changes, second.changes);
     assert_eq!(first.tasks, second.tasks);
     assert_eq!(first.durability, second.durability);
+    assert_eq!(first.notices, second.notices);
     match (&first.successor, &second.successor) {
         (Some(first), Some(second)) => same(first, second),
         (None, None) => {}
@@ -45,6 +46,10 @@ pub(crate) fn check(kit: &Kit, transition: &Transition) {
     dispatched(before, transition);
     family(before, transition);
     woken(&history, after);
+    remembered(after);
+    if transition.durability == Durability::InMemory {
+        assert_eq!((transition.events().count(), transition.touched_items().len()), (0, 0), "nothing of it is stored");
+    }
     if !after.is_open() {
         closed(&history, after);
     }
@@ -158,6 +163,9 @@ fn linked(history: &[Arc<HistoryEvent>]) {
             Attributes::RequestCancelExternalWorkflowExecutionFailedEventAttributes(event) => {
                 assert_eq!(kind(event.initiated_event_id), EventType::RequestCancelExternalWorkflowExecutionInitiated);
             }
+            Attributes::WorkflowExecutionUpdateCompletedEventAttributes(event) => {
+                assert_eq!(kind(event.accepted_event_id), EventType::WorkflowExecutionUpdateAccepted);
+            }
             Attributes::TimerFiredEventAttributes(event) => {
                 assert_eq!(kind(event.started_event_id), EventType::TimerStarted);
             }
@@ -199,12 +207,13 @@ fn task_is_sound(history: &[Arc<HistoryEvent>], state: &WorkflowState) {
     let kind = |id: i64| history.get(usize::try_from(id - 1).unwrap()).map(|event| event.event_type());
     let started = task.started_time != 0;
     assert_eq!(started, task.started_event_id != 0);
-    if task.attempt == 1 {
+    assert_eq!(state.task_is_transient(), task.attempt > 1 || task.speculative);
+    assert!(!task.speculative || task.attempt == 1);
+    if !state.task_is_transient() {
         assert_eq!(kind(task.scheduled_event_id), Some(EventType::WorkflowTaskScheduled));
         assert!(!started || kind(task.started_event_id) == Some(EventType::WorkflowTaskStarted));
         assert_eq!(state.transient_tail(), Vec::new());
     } else {
-        assert!(task.attempt > 1);
         let tail = state.transient_tail();
         assert_eq!(tail.len(), if started { 2 } else { 1 });
         assert!(!started || tail[0].event_id == state.next_event_id(), "a worker sees ids that will be given");
@@ -220,7 +229,10 @@ fn dispatched(before: &WorkflowState, transition: &Transition) {
     let fresh = after.task().filter(|task| {
         task.started_time == 0
             && before.task().is_none_or(|old| {
-                name(old) != name(task) || old.scheduled_time != task.scheduled_time || old.stamp != task.stamp
+                name(old) != name(task)
+                    || old.scheduled_time != task.scheduled_time
+                    || old.stamp != task.stamp
+                    || old.started_time != 0
             })
     });
     let sent: Vec<_> = transition
@@ -309,11 +321,31 @@ fn woken(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
                 | EventType::TimerStarted
                 | EventType::TimerCanceled
                 | EventType::MarkerRecorded
+                | EventType::WorkflowExecutionUpdateAccepted
+                | EventType::WorkflowExecutionUpdateCompleted
                 | EventType::UpsertWorkflowSearchAttributes
                 | EventType::WorkflowPropertiesModified
                 | EventType::WorkflowExecutionOptionsUpdated
         );
         assert!(quiet, "no workflow task after {event:?}");
+    }
+}
+
+/// Updates are counted, each is known once, and none is forgotten while it could go out.
+fn remembered(state: &WorkflowState) {
+    let count = |fits: fn(&perdure_proto::records::Update) -> bool| {
+        i64::try_from(state.updates.values().filter(|update| fits(update)).count()).unwrap()
+    };
+    assert_eq!(state.record.completed_updates, count(|update| update.completed_event_id != 0));
+    assert_eq!(state.record.admitted_updates, count(|update| update.accepted_event_id == 0));
+    let mut ids: Vec<_> = state.volatile.updates.iter().map(|pending| &pending.id).collect();
+    ids.sort();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    for pending in &state.volatile.updates {
+        assert!(pending.request.is_none() || !state.updates.contains_key(&pending.id), "{pending:?}");
+        if state.is_open() && state.find_update(&pending.id) == Standing::Admitted {
+            assert!(state.task().is_some() || state.is_paused(), "nothing takes {pending:?} along");
+        }
     }
 }
 
@@ -337,8 +369,9 @@ pub(crate) fn check_stored(kit: &Kit) {
     all.extend(state.external_signals.keys().copied().map(WorkflowItem::ExternalSignal));
     all.extend(state.external_cancels.keys().copied().map(WorkflowItem::ExternalCancel));
     all.extend(state.volatile.buffered.iter().map(|waiting| WorkflowItem::Buffered(waiting.id)));
+    all.extend(state.updates.keys().cloned().map(WorkflowItem::Update));
     let all: Stored = all.iter().filter_map(|item| Some((item.stored_key(), item.encode(state)?))).collect();
     assert_eq!(kit.stored, all, "the touched items bring the store up to date");
     let decoded = items::decode(state.key.clone(), &encode_record(state), all).unwrap();
-    assert_eq!(&decoded, state, "what is stored gives the run back");
+    assert_eq!(decoded, state.without_memory(), "what is stored gives the run back");
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use perdure_execution::workflow::Signal;
 use perdure_kernel::time::span_to_proto;
 use perdure_proto::{
-    Duration as ProtoDuration, FieldMask,
+    Any, Duration as ProtoDuration, FieldMask,
     api::{
         command::{
             CancelTimerCommandAttributes, CancelWorkflowExecutionCommandAttributes, Command,
             CompleteWorkflowExecutionCommandAttributes, ContinueAsNewWorkflowExecutionCommandAttributes,
-            FailWorkflowExecutionCommandAttributes, RecordMarkerCommandAttributes,
+            FailWorkflowExecutionCommandAttributes, ProtocolMessageCommandAttributes, RecordMarkerCommandAttributes,
             RequestCancelActivityTaskCommandAttributes, ScheduleActivityTaskCommandAttributes,
             StartTimerCommandAttributes, command::Attributes,
         },
@@ -18,10 +18,13 @@ use perdure_proto::{
         enums::CommandType,
         failure::{ApplicationFailureInfo, Failure, failure::FailureInfo},
         history::WorkflowExecutionSignaledEventAttributes,
+        protocol::Message,
         taskqueue::{StickyExecutionAttributes, TaskQueue},
+        update::{Acceptance, Input, Meta, Outcome, Rejection, Request, Response, outcome},
         workflow::{VersioningOverride, WorkflowExecutionOptions, versioning_override::Override},
         workflowservice::{
             ResetWorkflowExecutionRequest, StartWorkflowExecutionRequest, UpdateWorkflowExecutionOptionsRequest,
+            UpdateWorkflowExecutionRequest,
         },
     },
 };
@@ -160,6 +163,59 @@ pub(crate) fn continue_with(adjust: impl Fn(&mut ContinueAsNewWorkflowExecutionC
     adjust(&mut attributes);
     let attributes = Attributes::ContinueAsNewWorkflowExecutionCommandAttributes(attributes);
     command(CommandType::ContinueAsNewWorkflowExecution, attributes)
+}
+
+/// What an update asks.
+pub(crate) fn update_request(id: &str) -> Request {
+    Request {
+        meta: Some(Meta { update_id: id.to_owned(), identity: "client".to_owned() }),
+        input: Some(Input { name: "change".to_owned(), args: payloads("args"), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn update(id: &str) -> UpdateWorkflowExecutionRequest {
+    UpdateWorkflowExecutionRequest { request: Some(update_request(id)), ..Default::default() }
+}
+
+fn message(id: &str, kind: &str, body: &impl prost::Message) -> Message {
+    let type_url = format!("type.googleapis.com/temporal.api.update.v1.{kind}");
+    Message {
+        id: format!("{id}/{kind}"),
+        protocol_instance_id: id.to_owned(),
+        body: Some(Any { type_url, value: body.encode_to_vec() }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn accept(id: &str) -> Message {
+    accept_as(id, None)
+}
+
+/// An acceptance that repeats the request.
+pub(crate) fn accept_as(id: &str, accepted_request: Option<Request>) -> Message {
+    let acceptance = Acceptance {
+        accepted_request_message_id: format!("{id}/request"),
+        accepted_request_sequencing_event_id: 1,
+        accepted_request,
+    };
+    message(id, "Acceptance", &acceptance)
+}
+
+pub(crate) fn reject(id: &str) -> Message {
+    message(id, "Rejection", &Rejection { failure: Some(failure("Rejected")), ..Default::default() })
+}
+
+pub(crate) fn respond(id: &str) -> Message {
+    let outcome = Outcome { value: Some(outcome::Value::Success(payloads("result").unwrap())) };
+    let meta = Some(Meta { update_id: id.to_owned(), identity: "client".to_owned() });
+    message(id, "Response", &Response { meta, outcome: Some(outcome) })
+}
+
+/// The place of a message among the commands.
+pub(crate) fn place(message_id: &str) -> Command {
+    let attributes = ProtocolMessageCommandAttributes { message_id: message_id.to_owned() };
+    command(CommandType::ProtocolMessage, Attributes::ProtocolMessageCommandAttributes(attributes))
 }
 
 pub(crate) fn marker(name: &str) -> Command {

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use perdure_execution::{
     Env,
     workflow::{
-        Decision, NewRun, NewTask, Signal, Transition, WorkflowState,
+        Decision, NewRun, NewTask, Signal, Transition, UpdateNotice, WorkflowState,
         calls::{
             cancel, delete, pause,
             reset::{self, Fork},
-            reset_sticky, signal, terminate, update_options,
+            reset_sticky, signal, terminate, update, update_options,
         },
         timers::{self, Woken},
     },
@@ -24,6 +24,7 @@ use perdure_kernel::{ExecutionKey, Namespace, NamespaceId, ServiceResult, Timest
 use perdure_proto::api::{
     enums::EventType,
     history::{HistoryEvent, history_event::Attributes},
+    protocol::Message,
     workflowservice::{
         PauseWorkflowExecutionRequest, RequestCancelWorkflowExecutionRequest, ResetWorkflowExecutionRequest,
         StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest,
@@ -54,6 +55,10 @@ pub(crate) struct Kit {
     pub(crate) tasks: Vec<NewTask>,
     /// What the store holds of the run.
     pub(crate) stored: Stored,
+    /// What became of updates without a trace, oldest first.
+    pub(crate) notices: Vec<UpdateNotice>,
+    /// Messages that the last taken workflow task came with.
+    pub(crate) messages: Vec<Message>,
     /// The run that was started together with this one's end.
     pub(crate) successor: Option<Box<Kit>>,
     /// Whether retention has come to its end.
@@ -122,6 +127,8 @@ impl Kit {
             events: Vec::new(),
             tasks: Vec::new(),
             stored: Stored::new(),
+            notices: Vec::new(),
+            messages: Vec::new(),
             successor: None,
             deleted: false,
             seen: (0, 0),
@@ -175,6 +182,7 @@ impl Kit {
             };
         }
         self.tasks.extend(transition.tasks);
+        self.notices.extend(transition.notices);
         self.state = transition.state;
         laws::check_stored(self);
         if let Some(next) = transition.successor {
@@ -309,6 +317,12 @@ impl Kit {
 
     pub(crate) fn reset_sticky(&mut self) -> ServiceResult<()> {
         self.decide(reset_sticky::decide)
+    }
+
+    /// Somebody asks for an update.
+    pub(crate) fn update(&mut self, id: &str) -> ServiceResult<()> {
+        let request = make::update(id);
+        self.decide(|state, env| update::decide(state, &request, env))
     }
 
     /// Types of the events since the last look.

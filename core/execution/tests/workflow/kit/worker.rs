@@ -20,6 +20,7 @@ use perdure_proto::{
         common::Payloads,
         enums::WorkflowTaskFailedCause,
         failure::Failure,
+        protocol::Message,
         workflowservice::{
             PollActivityTaskQueueRequest, PollWorkflowTaskQueueRequest, RecordActivityTaskHeartbeatResponse,
             RespondWorkflowTaskCompletedRequest, RespondWorkflowTaskFailedRequest,
@@ -70,7 +71,8 @@ impl Kit {
             request_id: worker.request_id,
             sticky_queue: worker.sticky_queue,
         };
-        self.decide(|state, env| start_task::decide(state, matched, &poll, env))
+        self.messages = self.decide(|state, env| start_task::decide(state, matched, &poll, env))?;
+        Ok(())
     }
 
     /// The token of the workflow task that a worker has; one of no task when none has.
@@ -110,7 +112,10 @@ impl Kit {
         let mut request =
             RespondWorkflowTaskCompletedRequest { identity: "worker".to_owned(), commands, ..Default::default() };
         adjust(&mut request);
-        self.decide(|state, env| task_completed::decide(state, token, request.clone(), &neighbours(), env))
+        let answer =
+            self.decide(|state, env| task_completed::decide(state, token, request.clone(), &neighbours(), env))?;
+        self.messages.clone_from(&answer.messages);
+        Ok(answer)
     }
 
     /// A worker takes the pending workflow task and answers it; nobody objects.
@@ -127,6 +132,13 @@ impl Kit {
         let answer =
             self.complete_with(commands, |request| request.sticky_attributes = Some(make::sticky("sticky", 5)));
         assert_eq!(answer.unwrap().refused, None);
+    }
+
+    /// The worker answers the workflow task it has, with nothing but messages. Nobody objects.
+    pub(crate) fn say(&mut self, messages: Vec<Message>) -> Answer {
+        let answer = self.complete_with(Vec::new(), |request| request.messages.clone_from(&messages)).unwrap();
+        assert_eq!(answer.refused, None);
+        answer
     }
 
     /// The worker answers with commands that the server refuses. Returns the error text.
