@@ -150,6 +150,11 @@ served! {
     WORKFLOW_PAUSE: Switch, "frontend.WorkflowPauseEnabled", Namespace, false, Any, "whether workflows may be paused";
     CROSS_NAMESPACE_COMMANDS: Switch, "system.enableCrossNamespaceCommands", Global, false, Any, "whether workflows may act on workflows of other namespaces";
     PARENT_CLOSE_POLICY_THRESHOLD: Count, "history.parentClosePolicyThreshold", Namespace, 10, Any, "children from which a closing parent leaves them to another identity";
+    STANDALONE_ACTIVITIES: Switch, "activity.enableStandalone", Namespace, true, Any, "whether activities may be started without a workflow";
+    ACTIVITY_START_DELAY: Switch, "activity.startDelayEnabled", Namespace, true, Any, "whether the start of a standalone activity may be delayed";
+    ACTIVITY_LONG_POLL: Time, "activity.longPollTimeout", Namespace, secs(60), Positive, "how long a wait for a standalone activity is held";
+    ACTIVITY_COMMANDS: Switch, "history.enableStandaloneActivityOperatorCommands", Namespace, false, Any, "whether standalone activities can be paused, unpaused, reset and given other options";
+    LINKS_PER_ACTIVITY: Count, "chasm.maxLinksPerComponent", Namespace, 2000, Any, "most links of a standalone activity";
     RETENTION_MIN: Time, "system.namespaceMinRetentionLocal", Global, secs(3600), Any, "shortest retention a namespace may have";
 
     // Task queues.

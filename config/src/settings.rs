@@ -189,6 +189,11 @@ impl Settings {
                 served::PARENT_CLOSE_POLICY_THRESHOLD,
                 standard.parent_close_policy_threshold,
             ),
+            standalone_activities: switch(served::STANDALONE_ACTIVITIES, standard.standalone_activities),
+            activity_start_delay: switch(served::ACTIVITY_START_DELAY, standard.activity_start_delay),
+            activity_operator_commands: switch(served::ACTIVITY_COMMANDS, standard.activity_operator_commands),
+            activity_long_poll: time(served::ACTIVITY_LONG_POLL, standard.activity_long_poll),
+            links_per_activity_max: count(served::LINKS_PER_ACTIVITY, standard.links_per_activity_max),
             duration_max: standard.duration_max,
         }
     }

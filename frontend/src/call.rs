@@ -316,6 +316,7 @@ fn is_unexpected(kind: &ErrorKind) -> bool {
         | ErrorKind::NamespaceAlreadyExists
         | ErrorKind::NamespaceInvalidState { .. }
         | ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+        | ErrorKind::ActivityExecutionAlreadyStarted { .. }
         | ErrorKind::FailedPrecondition
         | ErrorKind::WorkflowNotReady
         | ErrorKind::QueryFailed { .. }
@@ -336,6 +337,7 @@ fn type_name(kind: &ErrorKind) -> &'static str {
         ErrorKind::NamespaceAlreadyExists => "serviceerror_NamespaceAlreadyExists",
         ErrorKind::NamespaceInvalidState { .. } => "serviceerror_NamespaceInvalidState",
         ErrorKind::WorkflowExecutionAlreadyStarted { .. } => "serviceerror_WorkflowExecutionAlreadyStarted",
+        ErrorKind::ActivityExecutionAlreadyStarted { .. } => "serviceerror_ActivityExecutionAlreadyStarted",
         ErrorKind::FailedPrecondition => "serviceerror_FailedPrecondition",
         ErrorKind::WorkflowNotReady => "serviceerror_WorkflowNotReady",
         ErrorKind::QueryFailed { .. } => "serviceerror_QueryFailed",

@@ -136,6 +136,11 @@ scoped! { |request| Scope::Named(&request.namespace) =>
     ws::UpdateWorkflowExecutionRequest,
     ws::PollWorkflowExecutionUpdateRequest,
     ws::ExecuteMultiOperationRequest,
+    ws::StartActivityExecutionRequest,
+    ws::PollActivityExecutionRequest,
+    ws::RequestCancelActivityExecutionRequest,
+    ws::TerminateActivityExecutionRequest,
+    ws::DeleteActivityExecutionRequest,
     ws::QueryWorkflowRequest,
     ws::ResetStickyTaskQueueRequest,
     ws::ShutdownWorkerRequest,
@@ -188,6 +193,18 @@ impl Scoped for ws::GetWorkflowExecutionHistoryRequest {
 
     fn operation(&self, rpc: Operation) -> Operation {
         if self.wait_new_event { Operation::PollWorkflowExecutionHistory } else { rpc }
+    }
+}
+
+impl Scoped for ws::DescribeActivityExecutionRequest {
+    without_token!();
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Named(&self.namespace)
+    }
+
+    fn operation(&self, rpc: Operation) -> Operation {
+        if self.long_poll_token.is_empty() { rpc } else { Operation::LongPollActivityExecution }
     }
 }
 

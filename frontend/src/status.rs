@@ -78,7 +78,9 @@ pub(crate) fn code(kind: &ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument | ErrorKind::QueryFailed { .. } => Code::InvalidArgument,
         ErrorKind::NotFound | ErrorKind::NamespaceNotFound { .. } => Code::NotFound,
-        ErrorKind::NamespaceAlreadyExists | ErrorKind::WorkflowExecutionAlreadyStarted { .. } => Code::AlreadyExists,
+        ErrorKind::NamespaceAlreadyExists
+        | ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+        | ErrorKind::ActivityExecutionAlreadyStarted { .. } => Code::AlreadyExists,
         ErrorKind::NamespaceInvalidState { .. } | ErrorKind::FailedPrecondition | ErrorKind::WorkflowNotReady => {
             Code::FailedPrecondition
         }
@@ -120,6 +122,10 @@ fn detail(kind: ErrorKind) -> Option<Any> {
             let failure =
                 details::WorkflowExecutionAlreadyStartedFailure { start_request_id, run_id, first_execution_run_id };
             any("WorkflowExecutionAlreadyStartedFailure", &failure)
+        }
+        ErrorKind::ActivityExecutionAlreadyStarted { start_request_id, run_id } => {
+            let failure = details::ActivityExecutionAlreadyStartedFailure { start_request_id, run_id };
+            any("ActivityExecutionAlreadyStartedFailure", &failure)
         }
         ErrorKind::WorkflowNotReady => any("WorkflowNotReadyFailure", &details::WorkflowNotReadyFailure {}),
         ErrorKind::QueryFailed { failure } => {

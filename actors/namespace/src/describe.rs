@@ -62,6 +62,8 @@ fn capabilities(limits: &Limits) -> Capabilities {
         worker_poll_complete_on_shutdown: limits.cancel_polls_on_shutdown,
         sync_update: true,
         async_update: true,
+        standalone_activities: limits.standalone_activities,
+        standalone_activity_start_delay: limits.standalone_activities && limits.activity_start_delay,
         ..Capabilities::default()
     }
 }

@@ -10,8 +10,10 @@
 //! - [`workflow::WorkflowState::apply`] is the one place where state changes. The same function rebuilds a
 //!   run from its history: `rebuild(events) == state`, apart from [`workflow::Volatile`].
 
+pub mod activity;
 pub mod archetype;
 pub mod env;
+mod failures;
 pub mod items;
 pub mod workflow;
 

@@ -53,6 +53,13 @@ pub enum ErrorKind {
         /// First run of its chain.
         first_execution_run_id: String,
     },
+    /// A standalone activity's id is in use, or was used and its policy forbids reuse.
+    ActivityExecutionAlreadyStarted {
+        /// Request id that started the run in the way.
+        start_request_id: String,
+        /// The run in the way.
+        run_id: String,
+    },
     /// State forbids the call now.
     FailedPrecondition,
     /// The workflow cannot answer a query or take an update in its present state.
@@ -130,6 +137,7 @@ impl ErrorKind {
             | Self::NamespaceAlreadyExists
             | Self::NamespaceInvalidState { .. }
             | Self::WorkflowExecutionAlreadyStarted { .. }
+            | Self::ActivityExecutionAlreadyStarted { .. }
             | Self::FailedPrecondition
             | Self::WorkflowNotReady
             | Self::QueryFailed { .. }
@@ -158,6 +166,7 @@ impl ErrorKind {
             | Self::NamespaceAlreadyExists
             | Self::NamespaceInvalidState { .. }
             | Self::WorkflowExecutionAlreadyStarted { .. }
+            | Self::ActivityExecutionAlreadyStarted { .. }
             | Self::FailedPrecondition
             | Self::WorkflowNotReady
             | Self::QueryFailed { .. }

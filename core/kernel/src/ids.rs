@@ -48,6 +48,8 @@ pub struct Archetype(pub u16);
 impl Archetype {
     /// A workflow execution.
     pub const WORKFLOW: Self = Self(1);
+    /// A standalone activity.
+    pub const ACTIVITY: Self = Self(2);
 }
 
 /// Names all runs of one business id (for workflows: the workflow id). Decides the shard.
@@ -65,6 +67,11 @@ impl BusinessKey {
     /// The key of a workflow id.
     pub fn workflow(namespace_id: &NamespaceId, workflow_id: &str) -> Self {
         Self { namespace_id: namespace_id.clone(), archetype: Archetype::WORKFLOW, business_id: workflow_id.into() }
+    }
+
+    /// The key of a standalone activity's id.
+    pub fn activity(namespace_id: &NamespaceId, activity_id: &str) -> Self {
+        Self { namespace_id: namespace_id.clone(), archetype: Archetype::ACTIVITY, business_id: activity_id.into() }
     }
 }
 

@@ -104,6 +104,16 @@ pub struct Limits {
     pub cross_namespace_commands: bool,
     /// `history.parentClosePolicyThreshold`: a parent with so many children closes them under another identity
     pub parent_close_policy_threshold: usize,
+    /// `activity.enableStandalone`
+    pub standalone_activities: bool,
+    /// `activity.startDelayEnabled`
+    pub activity_start_delay: bool,
+    /// `history.enableStandaloneActivityOperatorCommands`
+    pub activity_operator_commands: bool,
+    /// `activity.longPollTimeout`
+    pub activity_long_poll: Duration,
+    /// `chasm.maxLinksPerComponent`
+    pub links_per_activity_max: usize,
     /// Longest duration kept as given; longer ones are cut to it without an error
     pub duration_max: Duration,
 }
@@ -163,6 +173,11 @@ impl Default for Limits {
             workflow_pause: false,
             cross_namespace_commands: false,
             parent_close_policy_threshold: 10,
+            standalone_activities: true,
+            activity_start_delay: true,
+            activity_operator_commands: false,
+            activity_long_poll: Duration::from_secs(60),
+            links_per_activity_max: 2000,
             duration_max: 100 * 365 * DAY,
         }
     }

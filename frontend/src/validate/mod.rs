@@ -1,5 +1,6 @@
 //! What a request must look like. Pure: no state, no IO. The texts are those that clients of Temporal know.
 
+pub(crate) mod activities;
 pub(crate) mod blobs;
 pub(crate) mod callbacks;
 pub(crate) mod durations;

@@ -11,6 +11,7 @@ use perdure_proto::{
 };
 use perdure_rpc::history::{ActivityOutcome, WithToken};
 
+use super::standalone_activities::require_enabled;
 use crate::{
     call::{Call, Shared},
     validate::{
@@ -181,8 +182,17 @@ async fn report(shared: &Shared, call: ByToken, outcome: ActivityOutcome) -> Ser
 }
 
 fn key_of(call: &ByToken) -> ServiceResult<BusinessKey> {
+    if is_standalone(&call.token) {
+        require_enabled(call)?;
+        return Ok(BusinessKey::activity(call.namespace_id(), &call.token.activity_id));
+    }
     ids::workflow_and_run(&call.token.workflow_id, &call.token.run_id)?;
     Ok(BusinessKey::workflow(call.namespace_id(), &call.token.workflow_id))
+}
+
+/// Whether a token is of an activity without a workflow.
+fn is_standalone(token: &tokens::ActivityTask) -> bool {
+    token.workflow_id.is_empty() && !token.activity_id.is_empty()
 }
 
 /// Calls by id are calls by a token that names no scheduled event.
@@ -190,7 +200,9 @@ fn by_id(call: Call<()>, workflow_id: String, run_id: String, activity_id: Strin
     if activity_id.is_empty() {
         return Err(invalid("ActivityId is not set on request."));
     }
-    ids::workflow_and_run(&workflow_id, &run_id)?;
+    if !workflow_id.is_empty() || !call.limits().standalone_activities {
+        ids::workflow_and_run(&workflow_id, &run_id)?;
+    }
     let token = tokens::ActivityTask {
         namespace_id: call.namespace_id().to_string(),
         workflow_id,

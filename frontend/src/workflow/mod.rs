@@ -8,6 +8,7 @@ mod namespaces;
 mod polls;
 mod queries;
 pub(crate) mod service;
+mod standalone_activities;
 mod starts;
 mod task_queues;
 mod updates;

@@ -7,8 +7,8 @@ use perdure_proto::{
 };
 
 use super::{
-    activities, cluster, executions, histories, namespaces, polls, queries, starts, task_queues, updates, visibility,
-    workers, workflow_tasks,
+    activities, cluster, executions, histories, namespaces, polls, queries, standalone_activities, starts, task_queues,
+    updates, visibility, workers, workflow_tasks,
 };
 use crate::{call::Shared, service::service};
 
@@ -75,6 +75,12 @@ service! {
             ListTaskQueuePartitions: list_task_queue_partitions(ws::ListTaskQueuePartitionsRequest) -> ws::ListTaskQueuePartitionsResponse = task_queues::list_task_queue_partitions;
             GetClusterInfo: get_cluster_info(ws::GetClusterInfoRequest) -> ws::GetClusterInfoResponse = cluster::get_cluster_info;
             GetSystemInfo: get_system_info(ws::GetSystemInfoRequest) -> ws::GetSystemInfoResponse = cluster::get_system_info;
+            StartActivityExecution: start_activity_execution(ws::StartActivityExecutionRequest) -> ws::StartActivityExecutionResponse = standalone_activities::start_activity_execution;
+            DescribeActivityExecution: describe_activity_execution(ws::DescribeActivityExecutionRequest) -> ws::DescribeActivityExecutionResponse = standalone_activities::describe_activity_execution;
+            PollActivityExecution: poll_activity_execution(ws::PollActivityExecutionRequest) -> ws::PollActivityExecutionResponse = standalone_activities::poll_activity_execution;
+            RequestCancelActivityExecution: request_cancel_activity_execution(ws::RequestCancelActivityExecutionRequest) -> ws::RequestCancelActivityExecutionResponse = standalone_activities::request_cancel_activity_execution;
+            TerminateActivityExecution: terminate_activity_execution(ws::TerminateActivityExecutionRequest) -> ws::TerminateActivityExecutionResponse = standalone_activities::terminate_activity_execution;
+            DeleteActivityExecution: delete_activity_execution(ws::DeleteActivityExecutionRequest) -> ws::DeleteActivityExecutionResponse = standalone_activities::delete_activity_execution;
         }
         unserved {
             CreateSchedule: create_schedule(ws::CreateScheduleRequest) -> ws::CreateScheduleResponse;
@@ -125,18 +131,12 @@ service! {
             ListWorkflowRules: list_workflow_rules(ws::ListWorkflowRulesRequest) -> ws::ListWorkflowRulesResponse;
             TriggerWorkflowRule: trigger_workflow_rule(ws::TriggerWorkflowRuleRequest) -> ws::TriggerWorkflowRuleResponse;
             UpdateTaskQueueConfig: update_task_queue_config(ws::UpdateTaskQueueConfigRequest) -> ws::UpdateTaskQueueConfigResponse;
-            StartActivityExecution: start_activity_execution(ws::StartActivityExecutionRequest) -> ws::StartActivityExecutionResponse;
             StartNexusOperationExecution: start_nexus_operation_execution(ws::StartNexusOperationExecutionRequest) -> ws::StartNexusOperationExecutionResponse;
-            DescribeActivityExecution: describe_activity_execution(ws::DescribeActivityExecutionRequest) -> ws::DescribeActivityExecutionResponse;
             DescribeNexusOperationExecution: describe_nexus_operation_execution(ws::DescribeNexusOperationExecutionRequest) -> ws::DescribeNexusOperationExecutionResponse;
-            PollActivityExecution: poll_activity_execution(ws::PollActivityExecutionRequest) -> ws::PollActivityExecutionResponse;
             PollNexusOperationExecution: poll_nexus_operation_execution(ws::PollNexusOperationExecutionRequest) -> ws::PollNexusOperationExecutionResponse;
             ListNexusOperationExecutions: list_nexus_operation_executions(ws::ListNexusOperationExecutionsRequest) -> ws::ListNexusOperationExecutionsResponse;
             CountNexusOperationExecutions: count_nexus_operation_executions(ws::CountNexusOperationExecutionsRequest) -> ws::CountNexusOperationExecutionsResponse;
-            RequestCancelActivityExecution: request_cancel_activity_execution(ws::RequestCancelActivityExecutionRequest) -> ws::RequestCancelActivityExecutionResponse;
             RequestCancelNexusOperationExecution: request_cancel_nexus_operation_execution(ws::RequestCancelNexusOperationExecutionRequest) -> ws::RequestCancelNexusOperationExecutionResponse;
-            TerminateActivityExecution: terminate_activity_execution(ws::TerminateActivityExecutionRequest) -> ws::TerminateActivityExecutionResponse;
-            DeleteActivityExecution: delete_activity_execution(ws::DeleteActivityExecutionRequest) -> ws::DeleteActivityExecutionResponse;
             PauseActivityExecution: pause_activity_execution(ws::PauseActivityExecutionRequest) -> ws::PauseActivityExecutionResponse;
             ResetActivityExecution: reset_activity_execution(ws::ResetActivityExecutionRequest) -> ws::ResetActivityExecutionResponse;
             UnpauseActivityExecution: unpause_activity_execution(ws::UnpauseActivityExecutionRequest) -> ws::UnpauseActivityExecutionResponse;

@@ -11,7 +11,7 @@ use perdure_execution::{
         limits,
     },
 };
-use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult};
+use perdure_kernel::{Archetype, BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult};
 use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{
     Ask, HistoryCall,
@@ -46,6 +46,9 @@ impl Shard {
         call: HistoryCall,
         ctx: &mut Ctx<Self>,
     ) {
+        if key.archetype == Archetype::ACTIVITY {
+            return self.ask_activity(key, holder, found.ok(), call, ctx);
+        }
         // Calls that find a run or make one.
         let call = match call {
             HistoryCall::Act(ask) => return self.act(key, holder, found.ok(), ask, None, ctx),
@@ -300,8 +303,14 @@ fn decide_outcome(
     env: &mut Env<'_>,
 ) -> ServiceResult<Decision<()>> {
     let WithToken { token, request } = *request;
+    let (outcome, reporter) = outcome_of(request);
+    activity_outcome::decide(state, &token, outcome, reporter, env)
+}
+
+/// An outcome as machines know it, and who reports it.
+pub(super) fn outcome_of(request: ActivityOutcome) -> (activity_outcome::Outcome, activity_outcome::Reporter) {
     let reporter = |identity, worker_version| activity_outcome::Reporter { identity, worker_version };
-    let (outcome, reporter) = match request {
+    match request {
         ActivityOutcome::Completed(done) => {
             (activity_outcome::Outcome::Completed { result: done.result }, reporter(done.identity, done.worker_version))
         }
@@ -316,6 +325,5 @@ fn decide_outcome(
             activity_outcome::Outcome::Canceled { details: canceled.details },
             reporter(canceled.identity, canceled.worker_version),
         ),
-    };
-    activity_outcome::decide(state, &token, outcome, reporter, env)
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ServiceError, Timestamp};
-use perdure_proto::{api::common::WorkflowExecution, records};
+use perdure_kernel::{Archetype, BusinessKey, ExecutionKey, NamespaceId, ServiceError, Timestamp};
+use perdure_proto::{api::common::WorkflowExecution, records, tokens};
 use perdure_rpc::HistoryCall;
 use perdure_runtime::Ctx;
 
@@ -124,7 +124,17 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
     let task = |namespace: &NamespaceId, task: &records::QueuedTask| {
         let execution = task.execution.as_ref();
         let business_id = execution.map_or("", |execution| &execution.business_id);
-        named(namespace, business_id, execution.map_or("", |execution| &execution.run_id))
+        let selector = Selector::of(execution.map_or("", |execution| &execution.run_id));
+        let archetype = execution.and_then(|execution| u16::try_from(execution.archetype).ok());
+        let archetype = archetype.map_or(Archetype::WORKFLOW, Archetype);
+        (BusinessKey { archetype, ..BusinessKey::workflow(namespace, business_id) }, selector)
+    };
+    let activity = |namespace: &NamespaceId, token: &tokens::ActivityTask| {
+        if token.workflow_id.is_empty() {
+            (BusinessKey::activity(namespace, &token.activity_id), Selector::of(&token.run_id))
+        } else {
+            named(namespace, &token.workflow_id, &token.run_id)
+        }
     };
     match call {
         HistoryCall::Act(ask) => (ask.request.key.clone(), Selector::of(&ask.request.run_id)),
@@ -165,14 +175,8 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
             let token = &ask.request.token;
             named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
         }
-        HistoryCall::ActivityOutcome(ask) => {
-            let token = &ask.request.token;
-            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
-        }
-        HistoryCall::ActivityHeartbeat(ask) => {
-            let token = &ask.request.token;
-            named(&ask.caller.namespace.id, &token.workflow_id, &token.run_id)
-        }
+        HistoryCall::ActivityOutcome(ask) => activity(&ask.caller.namespace.id, &ask.request.token),
+        HistoryCall::ActivityHeartbeat(ask) => activity(&ask.caller.namespace.id, &ask.request.token),
         HistoryCall::StartWorkflowTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
         HistoryCall::StartActivityTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
         HistoryCall::StartChild(ask) => named(&ask.caller.namespace.id, &ask.request.request.workflow_id, ""),

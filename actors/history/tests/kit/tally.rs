@@ -57,6 +57,7 @@ impl Machine for Tally {
 
     fn decide(
         &self,
+        _key: &BusinessKey,
         run: Option<&State>,
         input: &Input,
         env: &mut Env<'_>,

@@ -198,6 +198,7 @@ impl TaskQueue {
             | ErrorKind::NamespaceAlreadyExists
             | ErrorKind::NamespaceInvalidState { .. }
             | ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+            | ErrorKind::ActivityExecutionAlreadyStarted { .. }
             | ErrorKind::FailedPrecondition
             | ErrorKind::WorkflowNotReady
             | ErrorKind::QueryFailed { .. }

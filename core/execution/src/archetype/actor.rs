@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use perdure_kernel::{ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
 use prost::Message;
 
 use super::{ItemName, Machine, NewRun, Transition, Verdict};
@@ -122,6 +122,7 @@ impl<A: Actor> Machine for OfActor<A> {
 
     fn decide(
         &self,
+        _key: &BusinessKey,
         run: Option<&A::State>,
         input: &Bytes,
         env: &mut Env<'_>,

@@ -3,7 +3,7 @@
 use std::{any::Any, collections::BTreeSet};
 
 use bytes::Bytes;
-use perdure_kernel::{ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
 
 use super::{ItemName, Machine, NewRun, Transition, Verdict};
 use crate::{Env, items::Damaged};
@@ -24,6 +24,7 @@ pub trait AnyMachine: Send + Sync + 'static {
     /// What the caller is told instead of a reply.
     fn decide(
         &self,
+        key: &BusinessKey,
         run: Option<&AnyState>,
         input: &AnyValue,
         env: &mut Env<'_>,
@@ -58,6 +59,7 @@ pub(super) struct Erased<M>(pub(super) M);
 impl<M: Machine> AnyMachine for Erased<M> {
     fn decide(
         &self,
+        key: &BusinessKey,
         run: Option<&AnyState>,
         input: &AnyValue,
         env: &mut Env<'_>,
@@ -67,7 +69,7 @@ impl<M: Machine> AnyMachine for Erased<M> {
             Some(run) => Some(run.downcast_ref::<M::State>().ok_or_else(foreign)?),
             None => None,
         };
-        Ok(erase(self.0.decide(run, input, env)?, |reply| Box::new(reply) as AnyValue))
+        Ok(erase(self.0.decide(key, run, input, env)?, |reply| Box::new(reply) as AnyValue))
     }
 
     fn wake_at(&self, run: &AnyState) -> Option<Timestamp> {

@@ -14,7 +14,7 @@ mod registry;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use perdure_kernel::{ExecutionKey, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ExecutionKey, ServiceResult, Timestamp};
 
 pub use actor::{Actor, Decision, actor_input, actor_reply};
 pub use erased::{AnyMachine, AnyState, AnyValue};
@@ -34,7 +34,7 @@ pub trait Machine: Send + Sync + 'static {
     /// What is answered.
     type Reply: Send + 'static;
 
-    /// Decides about an input. `run` is the run that was asked for: the one named, or else the one that the
+    /// Decides about an input for the id `key`. `run` is the run that was asked for: the one named, or else the one that the
     /// id points to now; `None` when there is none. A refusal changes nothing.
     ///
     /// # Errors
@@ -42,6 +42,7 @@ pub trait Machine: Send + Sync + 'static {
     /// What the caller is told instead of a reply.
     fn decide(
         &self,
+        key: &BusinessKey,
         run: Option<&Self::State>,
         input: &Self::Input,
         env: &mut Env<'_>,

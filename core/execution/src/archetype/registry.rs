@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use perdure_kernel::Archetype;
 
 use super::{Actor, AnyMachine, Machine, actor::OfActor, erased::Erased};
+use crate::activity::Activities;
 
 /// First number that is left to those who embed a server; the ones below are the server's own.
 const FIRST_OF_USERS: u16 = 1000;
 
 /// The archetypes that a node serves, beside workflows. Every node of a cluster needs the same ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Registry {
     machines: BTreeMap<Archetype, Entry>,
 }
@@ -51,6 +52,15 @@ impl std::error::Error for Unregistered {}
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.machines.iter().map(|(archetype, entry)| (archetype.0, &entry.name))).finish()
+    }
+}
+
+impl Default for Registry {
+    /// The server's own archetypes.
+    fn default() -> Self {
+        let mut registry = Self { machines: BTreeMap::new() };
+        registry.add(Archetype::ACTIVITY, "activity", Activities);
+        registry
     }
 }
 

@@ -3,6 +3,20 @@
 //! A started attempt writes nothing: its started event joins the history together with the event that
 //! ends the activity. Until then an attempt lives in the run's volatile state.
 
+use super::{
+    change::NewTask,
+    deadline::ActivityTimeout,
+    draft::{Draft, EventExtras},
+    options::merge_priority,
+    task::{as_nanos, nanos},
+};
+use super::{
+    change::NewTask,
+    deadline::ActivityTimeout,
+    draft::{Draft, EventExtras},
+    task::{as_nanos, nanos},
+};
+use crate::failures::{NO_TIME_FOR_RETRY, bounded, timeout};
 use perdure_kernel::{
     Timestamp,
     retry_policy::{RetryDecision, RetryQuestion, RetrySubject, next_retry},
@@ -12,7 +26,7 @@ use perdure_proto::{
     api::{
         common::WorkerVersionStamp,
         enums::{RetryState, TimeoutType},
-        failure::{Failure, TimeoutFailureInfo, failure::FailureInfo},
+        failure::{Failure, failure::FailureInfo},
         history::{
             ActivityTaskScheduledEventAttributes, ActivityTaskStartedEventAttributes,
             ActivityTaskTimedOutEventAttributes, history_event::Attributes,
@@ -20,16 +34,6 @@ use perdure_proto::{
         workflowservice::RespondWorkflowTaskCompletedRequest,
     },
     records,
-};
-use prost::Message;
-
-use super::{
-    calls::task_completed::server_failure,
-    change::NewTask,
-    deadline::ActivityTimeout,
-    draft::{Draft, EventExtras},
-    options::merge_priority,
-    task::{as_nanos, nanos},
 };
 
 /// Request id of an attempt that the worker gets in the answer to its workflow task.
@@ -141,22 +145,7 @@ impl Draft<'_, '_> {
 
     /// A failure that is kept with the run must be small: it is rewritten with every attempt.
     fn bounded_failure(&self, failure: &Failure) -> Failure {
-        let max = self.env.limits().activity_failure_size_max;
-        if failure.encoded_len() <= max {
-            return failure.clone();
-        }
-        let mut message = failure.message.clone();
-        let mut end = message.len().min(max / 2);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
-        let mut short = server_failure("Failure exceeds size limit.");
-        short.cause = Some(Box::new(Failure { message, source: failure.source.clone(), ..Default::default() }));
-        if let Some(FailureInfo::ServerFailureInfo(info)) = &mut short.failure_info {
-            info.non_retryable = false;
-        }
-        short
+        bounded(failure, self.env.limits().activity_failure_size_max)
     }
 
     /// Writes the started event of an attempt that ends now. Returns its id for the event that ends the
@@ -192,9 +181,7 @@ impl Draft<'_, '_> {
         }
         if retry_state == RetryState::Timeout && timeout != ActivityTimeout::ScheduleToStart {
             // There is no time left for another attempt: that is what the workflow is told.
-            let text =
-                "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying";
-            failure = timeout_failure(text, TimeoutType::ScheduleToClose);
+            failure = timeout_failure(NO_TIME_FOR_RETRY, TimeoutType::ScheduleToClose);
         }
         if let Some(FailureInfo::TimeoutFailureInfo(info)) = &mut failure.failure_info {
             info.last_heartbeat_details.clone_from(&attempt.heartbeat_details);
@@ -213,15 +200,7 @@ impl Draft<'_, '_> {
 }
 
 fn timeout_failure(message: &str, kind: TimeoutType) -> Failure {
-    Failure {
-        message: message.to_owned(),
-        source: "Server".to_owned(),
-        failure_info: Some(FailureInfo::TimeoutFailureInfo(TimeoutFailureInfo {
-            timeout_type: kind.into(),
-            ..Default::default()
-        })),
-        ..Default::default()
-    }
+    Failure { source: "Server".to_owned(), ..timeout(message, kind) }
 }
 
 /// When an attempt is handed out next, for describe: only while it waits for its backoff.

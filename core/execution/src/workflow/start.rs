@@ -25,7 +25,7 @@ use super::{
     change::{Change, Durability, Transition},
     draft::{Draft, EventExtras},
     state::WorkflowState,
-    task::{Delivery, TaskStart, as_nanos},
+    task::{Delivery, TaskStart},
 };
 use crate::Env;
 
@@ -296,9 +296,6 @@ impl Draft<'_, '_> {
 
     /// Sets when retention deletes the run. Called once the run is closed.
     pub(crate) fn schedule_deletion(&mut self) {
-        let jitter_max = as_nanos(self.env.limits().retention_jitter_max);
-        let jitter = self.env.random.below(u64::try_from(jitter_max).unwrap_or(0));
-        let delete_at = self.now() + self.env.namespace.retention + Duration::from_nanos(jitter);
-        self.state.volatile.run.delete_at = delete_at.as_nanos();
+        self.state.volatile.run.delete_at = self.env.deletion_time().as_nanos();
     }
 }

@@ -4,6 +4,7 @@
 mod commit;
 mod load;
 mod run;
+mod standalone;
 mod waits;
 mod wake;
 
@@ -39,7 +40,7 @@ impl Shard {
         let namespace = Arc::clone(&ask.caller.namespace);
         let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
         let run = found.map(|index| &holder.actors[index].state);
-        let verdict = match machine.decide(run, &ask.request.input, &mut env) {
+        let verdict = match machine.decide(key, run, &ask.request.input, &mut env) {
             Ok(verdict) => verdict,
             Err(error) => return ask.refuse(error),
         };

@@ -262,13 +262,3 @@ fn failed(
     }
     draft.finish(Durability::BeforeReply)
 }
-
-/// A failure that the server itself reports.
-pub(crate) fn server_failure(message: &str) -> Failure {
-    Failure {
-        message: message.to_owned(),
-        source: "Server".to_owned(),
-        failure_info: Some(FailureInfo::ServerFailureInfo(ServerFailureInfo { non_retryable: true })),
-        ..Default::default()
-    }
-}

@@ -96,16 +96,16 @@ fn task_queue(given: Option<TaskQueue>, workflow_queue: &str) -> Result<TaskQueu
 
 /// Timeouts of an activity; zero is "not set".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Timeouts {
-    to_close: Duration,
-    to_start: Duration,
-    start_to_close: Duration,
-    heartbeat: Duration,
+pub(crate) struct Timeouts {
+    pub(crate) to_close: Duration,
+    pub(crate) to_start: Duration,
+    pub(crate) start_to_close: Duration,
+    pub(crate) heartbeat: Duration,
 }
 
 impl Timeouts {
     /// With what was left out; `None` when neither schedule-to-close nor start-to-close is set.
-    fn filled(self, run: Duration) -> Option<Self> {
+    pub(crate) fn filled(self, run: Duration) -> Option<Self> {
         let or = |value: Duration, other: Duration| if value.is_zero() { other } else { value };
         let capped = |value: Duration, cap: Duration| {
             if cap.is_zero() { value } else { or(value, cap).min(cap) }

@@ -4,7 +4,7 @@
 //! failure causes are what users see in their histories, so each check says which one it is.
 
 mod activity;
-mod activity_options;
+pub(crate) mod activity_options;
 mod child;
 mod child_options;
 mod close;
