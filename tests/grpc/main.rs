@@ -28,6 +28,7 @@ mod queries;
 mod resets;
 mod served;
 mod signals;
+mod standalone_activities;
 mod starts;
 mod sticky;
 mod task_queues;

@@ -3,15 +3,15 @@
 use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
-    activities, activities_by_id, cluster, describes, ends, histories, lists, namespaces, queries, signals, starts,
-    sticky, task_queues, workers, workflow_tasks,
+    activities, activities_by_id, cluster, describes, ends, histories, lists, namespaces, queries, signals,
+    standalone_activities, starts, sticky, task_queues, workers, workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 48] = [
+const WORKFLOW: [(&str, Test); 54] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -58,6 +58,15 @@ const WORKFLOW: [(&str, Test); 48] = [
     ("FetchWorkerConfig", workers::workers_are_not_configured_from_here),
     ("UpdateWorkerConfig", workers::workers_are_not_configured_from_here),
     ("ListTaskQueuePartitions", task_queues::partitions_are_listed),
+    ("StartActivityExecution", standalone_activities::an_activity_runs_and_its_outcome_is_kept),
+    ("DescribeActivityExecution", standalone_activities::an_activity_runs_and_its_outcome_is_kept),
+    ("PollActivityExecution", standalone_activities::waits_end_with_the_change_or_in_time_with_nothing),
+    (
+        "RequestCancelActivityExecution",
+        standalone_activities::cancellation_is_asked_for_once_and_confirmed_by_the_worker,
+    ),
+    ("TerminateActivityExecution", standalone_activities::termination_and_deletion),
+    ("DeleteActivityExecution", standalone_activities::termination_and_deletion),
     ("GetClusterInfo", cluster::the_cluster_tells_about_itself),
     ("GetSystemInfo", cluster::the_system_says_what_it_can_do),
 ];

@@ -5,9 +5,11 @@ mod flow;
 mod messages;
 mod refusal;
 mod server;
+mod solo;
 
 pub(crate) use commands::*;
 pub(crate) use flow::*;
 pub(crate) use messages::*;
 pub(crate) use refusal::refused;
 pub(crate) use server::*;
+pub(crate) use solo::*;

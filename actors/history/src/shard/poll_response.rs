@@ -174,6 +174,7 @@ pub(super) fn activity_answer(
         attempt: attempt.attempt,
         activity_id: options.activity_id.clone(),
         activity_type: activity_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+        ..Default::default()
     };
     Some(PollActivityTaskQueueResponse {
         task_token: encode(token),

@@ -3,20 +3,6 @@
 //! A started attempt writes nothing: its started event joins the history together with the event that
 //! ends the activity. Until then an attempt lives in the run's volatile state.
 
-use super::{
-    change::NewTask,
-    deadline::ActivityTimeout,
-    draft::{Draft, EventExtras},
-    options::merge_priority,
-    task::{as_nanos, nanos},
-};
-use super::{
-    change::NewTask,
-    deadline::ActivityTimeout,
-    draft::{Draft, EventExtras},
-    task::{as_nanos, nanos},
-};
-use crate::failures::{NO_TIME_FOR_RETRY, bounded, timeout};
 use perdure_kernel::{
     Timestamp,
     retry_policy::{RetryDecision, RetryQuestion, RetrySubject, next_retry},
@@ -35,6 +21,15 @@ use perdure_proto::{
     },
     records,
 };
+
+use super::{
+    change::NewTask,
+    deadline::ActivityTimeout,
+    draft::{Draft, EventExtras},
+    options::merge_priority,
+    task::{as_nanos, nanos},
+};
+use crate::failures::{NO_TIME_FOR_RETRY, bounded, timeout};
 
 /// Request id of an attempt that the worker gets in the answer to its workflow task.
 const EAGER_REQUEST_ID: &str = "eager-activity-start";
