@@ -35,7 +35,7 @@ pub(crate) async fn an_activity_runs_and_its_outcome_is_kept() {
     assert_eq!((task.activity_id.as_str(), task.attempt), (solo.id.as_str(), 1));
     assert_eq!((&task.activity_run_id, &task.input), (&started.run_id, &payloads("input")));
     assert_eq!(task.workflow_namespace, NAMESPACE);
-    assert_eq!((task.workflow_type, task.workflow_execution), (None, Some(Default::default())));
+    assert_eq!((&task.workflow_type, &task.workflow_execution), (&None, &Some(Default::default())));
     assert_eq!((task.start_to_close_timeout, task.schedule_to_close_timeout), (seconds(10), seconds(0)));
     let info = solo.info().await;
     assert_eq!((info.status(), info.run_state()), (Status::Running, PendingActivityState::Started));

@@ -6,6 +6,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod activities;
 mod archetypes;
 mod cache;
 mod children;

@@ -79,6 +79,7 @@ fn failure(kind: &ErrorKind) -> Option<Cause> {
         ErrorKind::NamespaceNotFound { .. } => Cause::NamespaceNotFound,
         ErrorKind::InvalidArgument
         | ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+        | ErrorKind::ActivityExecutionAlreadyStarted { .. }
         | ErrorKind::NamespaceAlreadyExists
         | ErrorKind::NamespaceInvalidState { .. }
         | ErrorKind::FailedPrecondition

@@ -80,6 +80,7 @@ fn failure(kind: &ErrorKind) -> Option<Cause> {
         ErrorKind::NamespaceNotFound { .. } => Cause::NamespaceNotFound,
         ErrorKind::InvalidArgument => Cause::SignalCountLimitExceeded,
         ErrorKind::WorkflowExecutionAlreadyStarted { .. }
+        | ErrorKind::ActivityExecutionAlreadyStarted { .. }
         | ErrorKind::NamespaceAlreadyExists
         | ErrorKind::NamespaceInvalidState { .. }
         | ErrorKind::FailedPrecondition

@@ -134,6 +134,7 @@ fn failure(kind: &ErrorKind) -> Option<Cause> {
         ErrorKind::NamespaceNotFound { .. } => Some(Cause::NamespaceNotFound),
         ErrorKind::InvalidArgument
         | ErrorKind::NotFound
+        | ErrorKind::ActivityExecutionAlreadyStarted { .. }
         | ErrorKind::NamespaceAlreadyExists
         | ErrorKind::NamespaceInvalidState { .. }
         | ErrorKind::FailedPrecondition
