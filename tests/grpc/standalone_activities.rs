@@ -416,3 +416,42 @@ async fn a_namespace_without_standalone_activities_says_so() {
     assert_eq!(refused(solo.start(request).await), (Code::InvalidArgument, text.to_owned()));
     server.stop().await;
 }
+
+#[tokio::test]
+pub(crate) async fn they_are_listed_and_counted() {
+    let server = Server::start().await;
+    let (done, open) = (Solo::new(&server), Solo::new(&server));
+    let kind = unique("kind");
+    for solo in [&done, &open] {
+        let mut request = solo.request();
+        request.activity_type = Some(perdure_proto::api::common::ActivityType { name: kind.clone() });
+        solo.start(request).await.unwrap();
+    }
+    done.complete(&done.task().await).await.unwrap();
+    let list = async |query: String| {
+        let request =
+            ws::ListActivityExecutionsRequest { namespace: NAMESPACE.to_owned(), query, ..Default::default() };
+        let answer = done.rpc.clone().list_activity_executions(request).await.unwrap().into_inner();
+        answer.executions.into_iter().map(|shown| (shown.activity_id.clone(), shown)).collect::<Vec<_>>()
+    };
+    // A server with a database of lists beside its own shows them a moment later.
+    let until = std::time::Instant::now() + PATIENCE;
+    let completed = format!("ActivityType = '{kind}' AND ExecutionStatus = 'Completed'");
+    let shown = loop {
+        let mut listed = list(completed.clone()).await;
+        if let Some((_, shown)) = listed.pop() {
+            break shown;
+        }
+        assert!(std::time::Instant::now() < until, "it is not listed");
+    };
+    assert_eq!((&shown.activity_id, shown.status(), &shown.task_queue), (&done.id, Status::Completed, &done.queue));
+    assert_eq!(shown.activity_type.unwrap().name, kind);
+    assert!(shown.close_time.is_some() && shown.execution_duration.is_some() && shown.schedule_time.is_some());
+    let running = list(format!("ActivityType = '{kind}' AND ExecutionStatus = 'Running'")).await;
+    assert_eq!(running.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&open.id]);
+    assert_eq!(list(format!("ActivityId = '{}'", open.id)).await.len(), 1);
+    let query = format!("ActivityType = '{kind}'");
+    let request = ws::CountActivityExecutionsRequest { namespace: NAMESPACE.to_owned(), query };
+    assert_eq!(done.rpc.clone().count_activity_executions(request).await.unwrap().into_inner().count, 2);
+    server.stop().await;
+}

@@ -84,7 +84,8 @@ impl Machine for Tally {
             Input::Restart => next = State::default(),
         }
         let reply = Some(sum(&next));
-        let transition = Transition { state: next, items: items.into_iter().collect(), tasks: Vec::new() };
+        let transition =
+            Transition { state: next, items: items.into_iter().collect(), tasks: Vec::new(), shown: false };
         if run.is_some() && !matches!(input, Input::Restart) {
             return Ok(Verdict::Change(transition, reply));
         }

@@ -14,11 +14,12 @@ mod start;
 mod state;
 mod step;
 mod timers;
+mod visibility;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp, VisibilityRecord};
 use perdure_proto::{
     api::{common::Payloads, workflowservice as ws},
     records, tokens,
@@ -193,6 +194,10 @@ impl Machine for Activities {
         items: Vec<(ItemName, Bytes)>,
     ) -> Result<ActivityState, Damaged> {
         state::decode(key, record, items)
+    }
+
+    fn visibility(&self, run: &ActivityState) -> Option<VisibilityRecord> {
+        Some(visibility::visibility_record(run))
     }
 
     fn bytes(&self, run: &ActivityState) -> usize {

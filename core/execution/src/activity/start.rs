@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use perdure_kernel::{
-    BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp,
+    BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult,
+    search_attributes::add_types,
     time::{span, span_to_proto},
 };
 use perdure_proto::{
@@ -111,7 +112,7 @@ fn existing(run: &ActivityState, request: &StartActivityExecutionRequest, env: &
 /// A new run.
 fn begin(key: &BusinessKey, request: &StartActivityExecutionRequest, env: &mut Env<'_>) -> Answer {
     let run_id = env.random.uuid();
-    let state = new_state(ExecutionKey { business: key.clone(), run_id: run_id.as_str().into() }, request, env.now);
+    let state = new_state(ExecutionKey { business: key.clone(), run_id: run_id.as_str().into() }, request, env);
     let reply = started(&state.key, true, env);
     let mut step = Step::new(&state, env);
     step.touch_all();
@@ -123,7 +124,8 @@ fn begin(key: &BusinessKey, request: &StartActivityExecutionRequest, env: &mut E
     Verdict::Begin(NewRun { run_id, transition: step.transition() }, reply)
 }
 
-fn new_state(key: ExecutionKey, request: &StartActivityExecutionRequest, now: Timestamp) -> ActivityState {
+fn new_state(key: ExecutionKey, request: &StartActivityExecutionRequest, env: &Env<'_>) -> ActivityState {
+    let now = env.now;
     let delay = span(request.start_delay.as_ref());
     let mut links: Vec<Link> = Vec::with_capacity(request.links.len());
     for link in &request.links {
@@ -162,9 +164,13 @@ fn new_state(key: ExecutionKey, request: &StartActivityExecutionRequest, now: Ti
         links: Arc::new(records::ActivityLinks { links, request_ids }),
         outcome: None,
     };
+    let mut attributes = request.search_attributes.clone();
+    if let Some(attributes) = &mut attributes {
+        add_types(attributes, env.namespace);
+    }
     state.start = Arc::new(records::ActivityStart {
         request_id: request.request_id.clone(),
-        search_attributes: request.search_attributes.clone(),
+        search_attributes: attributes,
         user_metadata: request.user_metadata.clone(),
         options: Some(state.options()),
     });

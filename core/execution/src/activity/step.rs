@@ -10,7 +10,7 @@ use perdure_kernel::{
 use perdure_proto::{
     api::{
         activity::{ActivityExecutionOutcome, activity_execution_outcome::Value},
-        enums::RetryState,
+        enums::{ActivityExecutionStatus, RetryState},
         failure::Failure,
     },
     records::{self, ActivityStatus},
@@ -30,11 +30,14 @@ pub(super) struct Step<'a, 'e> {
     pub(super) state: ActivityState,
     items: BTreeSet<Item>,
     tasks: Vec<NewTask>,
+    /// The status that clients saw before.
+    shown_before: ActivityExecutionStatus,
 }
 
 impl<'a, 'e> Step<'a, 'e> {
     pub(super) fn new(state: &ActivityState, env: &'a mut Env<'e>) -> Self {
-        Self { env, state: state.clone(), items: BTreeSet::new(), tasks: Vec::new() }
+        let shown_before = state.public_status();
+        Self { env, state: state.clone(), items: BTreeSet::new(), tasks: Vec::new(), shown_before }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -78,7 +81,9 @@ impl<'a, 'e> Step<'a, 'e> {
     /// The change.
     pub(super) fn transition(mut self) -> Transition<ActivityState> {
         self.state.record.state_transitions += 1;
-        Transition { state: self.state, items: self.items.into_iter().map(Item::name).collect(), tasks: self.tasks }
+        let shown = self.state.public_status() != self.shown_before;
+        let items = self.items.into_iter().map(Item::name).collect();
+        Transition { state: self.state, items, tasks: self.tasks, shown }
     }
 
     /// Lets the present attempt wait for `at`, or hands it to matching when that has come.

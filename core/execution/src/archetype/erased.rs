@@ -3,7 +3,7 @@
 use std::{any::Any, collections::BTreeSet};
 
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp, VisibilityRecord};
 
 use super::{ItemName, Machine, NewRun, Transition, Verdict};
 use crate::{Env, items::Damaged};
@@ -48,6 +48,9 @@ pub trait AnyMachine: Send + Sync + 'static {
     ///
     /// The bytes are not such a run's.
     fn restore(&self, key: ExecutionKey, record: Bytes, items: Vec<(ItemName, Bytes)>) -> Result<AnyState, Damaged>;
+
+    /// See [`Machine::visibility`].
+    fn visibility(&self, run: &AnyState) -> Option<VisibilityRecord>;
 
     /// See [`Machine::bytes`].
     fn bytes(&self, run: &AnyState) -> usize;
@@ -95,6 +98,10 @@ impl<M: Machine> AnyMachine for Erased<M> {
         Ok(Box::new(self.0.restore(key, record, items)?))
     }
 
+    fn visibility(&self, run: &AnyState) -> Option<VisibilityRecord> {
+        self.0.visibility(run.downcast_ref()?)
+    }
+
     fn bytes(&self, run: &AnyState) -> usize {
         run.downcast_ref().map(|run| self.0.bytes(run)).unwrap_or_default()
     }
@@ -113,9 +120,9 @@ fn erase<S: Send + 'static, R, E>(verdict: Verdict<S, R>, reply: impl FnOnce(R) 
 }
 
 fn hide<S: Send + 'static>(transition: Transition<S>) -> Transition<AnyState> {
-    let Transition { state, items, tasks } = transition;
+    let Transition { state, items, tasks, shown } = transition;
     let items: BTreeSet<ItemName> = items;
-    Transition { state: Box::new(state), items, tasks }
+    Transition { state: Box::new(state), items, tasks, shown }
 }
 
 fn foreign() -> ServiceError {

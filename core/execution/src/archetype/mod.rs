@@ -14,7 +14,7 @@ mod registry;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use perdure_kernel::{BusinessKey, ExecutionKey, ServiceResult, Timestamp};
+use perdure_kernel::{BusinessKey, ExecutionKey, ServiceResult, Timestamp, VisibilityRecord};
 
 pub use actor::{Actor, Decision, actor_input, actor_reply};
 pub use erased::{AnyMachine, AnyState, AnyValue};
@@ -67,6 +67,11 @@ pub trait Machine: Send + Sync + 'static {
     /// The bytes are not such a run's.
     fn restore(&self, key: ExecutionKey, record: Bytes, items: Vec<(ItemName, Bytes)>) -> Result<Self::State, Damaged>;
 
+    /// The run as lists show it; asked for when [`Transition::shown`] says that it differs.
+    fn visibility(&self, _run: &Self::State) -> Option<VisibilityRecord> {
+        None
+    }
+
     /// Approximate memory of a run, in bytes.
     fn bytes(&self, run: &Self::State) -> usize;
 }
@@ -109,11 +114,13 @@ pub struct Transition<S> {
     pub items: BTreeSet<ItemName>,
     /// Tasks to enqueue once the change is durable.
     pub tasks: Vec<NewTask>,
+    /// Whether lists show the run otherwise from now on.
+    pub shown: bool,
 }
 
 impl<S> Transition<S> {
     /// A change of the record alone.
     pub fn to(state: S) -> Self {
-        Self { state, items: BTreeSet::new(), tasks: Vec::new() }
+        Self { state, items: BTreeSet::new(), tasks: Vec::new(), shown: false }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use perdure_execution::archetype::{AnyState, ItemName, NewRun, Transition};
+use perdure_execution::{
+    archetype::{AnyState, ItemName, NewRun, Transition},
+    workflow::NewTask,
+};
 use perdure_kernel::{BusinessKey, ExecutionKey, Timestamp};
-use perdure_persistence::shard::{CurrentRunWrite, ExecutionOp, ExecutionWrite, ItemKey};
+use perdure_persistence::shard::{CurrentRunWrite, ExecutionOp, ExecutionWrite, ItemKey, VisibilityWrite};
 use perdure_proto::records;
 use prost::Message;
 
@@ -14,6 +17,15 @@ use crate::shard::{
     commit::{AfterCommit, Staged},
     holder::{Current, Holder},
 };
+
+/// What a decision writes beside the run's record.
+#[derive(Default)]
+struct Writes {
+    items: BTreeSet<ItemName>,
+    tasks: Vec<NewTask>,
+    shown: bool,
+    current: Option<CurrentRunWrite>,
+}
 
 impl Shard {
     /// Takes over a change of a run.
@@ -25,9 +37,10 @@ impl Shard {
         transition: Transition<AnyState>,
         after: AfterCommit,
     ) {
-        holder.actors[index].state = transition.state;
+        let Transition { state, items, tasks, shown } = transition;
+        holder.actors[index].state = state;
         let staged = Staged::new(key, after);
-        self.stage_actor(holder, index, &transition.items, transition.tasks, None, staged);
+        self.stage_actor(holder, index, Writes { items, tasks, shown, current: None }, staged);
     }
 
     /// Takes over a new run; its id's pointer moves to it.
@@ -38,19 +51,19 @@ impl Shard {
         new: NewRun<AnyState>,
         after: AfterCommit,
     ) {
-        let NewRun { run_id, transition } = new;
+        let NewRun { run_id, transition: Transition { state, items, tasks, shown } } = new;
         let run_key = ExecutionKey { business: key.clone(), run_id: run_id.into() };
         let expected = holder.current.run_id();
         holder.current = Current::Run(Arc::clone(&run_key.run_id));
         let pointer = CurrentRunWrite { expected, run_id: holder.current.run_id() };
-        holder.actors.push(ActorRun::new(run_key, transition.state));
+        holder.actors.push(ActorRun::new(run_key, state));
         let (index, staged) = (holder.actors.len() - 1, Staged::new(key, after));
-        self.stage_actor(holder, index, &transition.items, transition.tasks, Some(pointer), staged);
+        self.stage_actor(holder, index, Writes { items, tasks, shown, current: Some(pointer) }, staged);
     }
 
     /// Writes a run that has not changed, with a row for its next wake-up.
     pub(super) fn rest_actor(&mut self, key: &BusinessKey, holder: &mut Holder, index: usize, after: AfterCommit) {
-        self.stage_actor(holder, index, &BTreeSet::new(), Vec::new(), None, Staged::new(key, after));
+        self.stage_actor(holder, index, Writes::default(), Staged::new(key, after));
     }
 
     /// Removes a run with all that is stored of it. Who waits for it asks again, and finds it gone.
@@ -67,15 +80,7 @@ impl Shard {
         holder.uncommitted = true;
     }
 
-    fn stage_actor(
-        &mut self,
-        holder: &mut Holder,
-        index: usize,
-        items: &BTreeSet<ItemName>,
-        tasks: Vec<perdure_execution::workflow::NewTask>,
-        current: Option<CurrentRunWrite>,
-        mut staged: Staged,
-    ) {
+    fn stage_actor(&mut self, holder: &mut Holder, index: usize, writes: Writes, mut staged: Staged) {
         let run = &mut holder.actors[index];
         let Some(machine) = self.machine(&run.key.business) else { return };
         if let Some(at) = machine.wake_at(&run.state).filter(|at| run.wake.0.is_unset() || *at < run.wake.0) {
@@ -84,12 +89,12 @@ impl Shard {
             let Some(id) = self.stage_wake(&run.key, at, &mut staged) else { return };
             run.wake = (at, id);
         }
-        for task in tasks {
+        for task in writes.tasks {
             self.stage_task(&run.key, task, &mut staged);
         }
         let mut items_put = Vec::new();
         let mut items_deleted = Vec::new();
-        for item in items {
+        for item in &writes.items {
             let (kind, name) = item.clone();
             match machine.item(&run.state, item) {
                 Some(bytes) => items_put.push((ItemKey { kind, name }, bytes)),
@@ -97,6 +102,8 @@ impl Shard {
                 None => {}
             }
         }
+        let shown = if writes.shown { machine.visibility(&run.state) } else { None };
+        let shown = shown.map(|record| VisibilityWrite { record: Box::new(record), attributes_changed: true });
         let record = machine.record(&run.state);
         let record = records::Actor { wake_at: run.wake.0.as_nanos(), wake_id: run.wake.1, record };
         let expected_version = (run.version > 0).then_some(run.version);
@@ -109,9 +116,9 @@ impl Shard {
             items_put,
             items_deleted,
             history: Vec::new(),
-            visibility: None,
+            visibility: shown,
         };
-        let write = ExecutionWrite { key: run.key.clone(), op, current };
+        let write = ExecutionWrite { key: run.key.clone(), op, current: writes.current };
         self.pipeline.push(write, staged);
         holder.uncommitted = true;
     }
