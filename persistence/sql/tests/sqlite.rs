@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use perdure_kernel::{ExecutionKey, NamespaceId, ShardId};
 use perdure_persistence::{
-    ClusterStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore,
+    ClusterStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore, VisibilityStore,
     shard::{CurrentRunWrite, Direction, ExecutionOp, ExecutionWrite, HistoryBatch, ShardCommit},
     task_queue::{BacklogTask, QueueKey},
 };
@@ -248,4 +248,30 @@ async fn relaxed_stores_keep_their_promises_too() {
     let store = open(&path).await;
     assert!(store.load_execution(SHARD, &key(1)).await.unwrap().is_some());
     store.close().await;
+}
+
+/// What an earlier version has written is all there, and what is written from now on is listed.
+#[tokio::test]
+async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let mut conn = raw(&path).await;
+    sqlx::raw_sql(perdure_schema::SQLITE.versions[0].sql).execute(&mut conn).await.unwrap();
+    let marks = "INSERT INTO schema_version(version) VALUES (1); PRAGMA application_id = 0x50524452; \
+         INSERT INTO cluster_record(name, version, record) VALUES ('kept', 3, x'07')";
+    sqlx::raw_sql(marks).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+
+    let store = open(&path).await;
+    assert_eq!(store.cluster_record("kept").await, Ok(Some((3, Bytes::from_static(&[7])))));
+    store.acquire_shard(SHARD, "a").await.unwrap();
+    store.commit(commit(1, 1, None, 10)).await.unwrap();
+    let names = perdure_visibility::Names { custom: &std::collections::BTreeMap::new(), archetype: None };
+    let all = perdure_visibility::Query::parse("", &names).unwrap();
+    assert_eq!(store.count_visibility(&NamespaceId::from("namespace"), &all).await, Ok(0));
+    store.close().await;
+    let mut conn = raw(&path).await;
+    let version: u32 =
+        sqlx::query_scalar("SELECT max(version) FROM schema_version").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(version, perdure_schema::SQLITE.current());
 }

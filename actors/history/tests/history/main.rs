@@ -24,3 +24,4 @@ mod storm;
 mod supervision;
 mod survivors;
 mod timers;
+mod visibility;

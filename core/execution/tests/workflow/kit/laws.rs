@@ -5,8 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use imbl::OrdSet;
 use perdure_execution::{
     items::{self, WorkflowItem, encode_record},
-    workflow::{Change, Durability, NewTask, Standing, Transition, WorkflowState, deadline},
+    workflow::{
+        Change, Durability, NewTask, Standing, Transition, WorkflowState, deadline, is_shown_otherwise,
+        visibility_record,
+    },
 };
+use perdure_kernel::VisibilityRecord;
 use perdure_proto::api::{
     enums::{EventType, ParentClosePolicy},
     history::{HistoryEvent, history_event::Attributes},
@@ -374,4 +378,14 @@ pub(crate) fn check_stored(kit: &Kit) {
     assert_eq!(kit.stored, all, "the touched items bring the store up to date");
     let decoded = items::decode(state.key.clone(), &encode_record(state), all).unwrap();
     assert_eq!(decoded, state.without_memory(), "what is stored gives the run back");
+}
+
+/// A list shows a run otherwise only after a change that writes its row.
+pub(super) fn check_shown(before: &WorkflowState, after: &WorkflowState) {
+    if !is_shown_otherwise(before, after) {
+        let (before, after) = (visibility_record(before), visibility_record(after));
+        assert_eq!(before.closed.is_some(), after.closed.is_some());
+        // What only closed runs show is that of the close.
+        assert_eq!(VisibilityRecord { closed: None, ..before }, VisibilityRecord { closed: None, ..after });
+    }
 }

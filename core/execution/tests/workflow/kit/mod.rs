@@ -173,6 +173,7 @@ impl Kit {
     /// Takes over a transition that a test had decided by itself.
     pub(crate) fn take(&mut self, transition: Transition) {
         laws::check(self, &transition);
+        laws::check_shown(&self.state, &transition.state);
         self.events.extend(transition.events().cloned());
         for item in transition.touched_items() {
             let key = item.stored_key();
