@@ -32,5 +32,7 @@ mod standalone_activities;
 mod starts;
 mod sticky;
 mod task_queues;
+mod update_with_start;
+mod updates;
 mod workers;
 mod workflow_tasks;

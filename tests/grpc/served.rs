@@ -4,14 +4,14 @@ use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
     activities, activities_by_id, cluster, describes, ends, histories, lists, namespaces, queries, signals,
-    standalone_activities, starts, sticky, task_queues, workers, workflow_tasks,
+    standalone_activities, starts, sticky, task_queues, update_with_start, updates, workers, workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 54] = [
+const WORKFLOW: [(&str, Test); 57] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -50,6 +50,9 @@ const WORKFLOW: [(&str, Test); 54] = [
     ("ShutdownWorker", sticky::a_worker_says_goodbye),
     ("QueryWorkflow", queries::a_quiet_workflow_is_asked_directly),
     ("DescribeWorkflowExecution", describes::a_run_is_described_through_its_life),
+    ("UpdateWorkflowExecution", updates::an_update_is_accepted_and_answered_in_one_task),
+    ("PollWorkflowExecutionUpdate", updates::callers_wait_for_the_stage_they_want),
+    ("ExecuteMultiOperation", update_with_start::the_workflow_starts_with_its_update),
     ("DescribeTaskQueue", task_queues::pollers_are_shown),
     ("RecordWorkerHeartbeat", workers::workers_are_known_until_they_shut_down),
     ("ListWorkers", workers::workers_are_known_until_they_shut_down),

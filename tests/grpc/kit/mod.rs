@@ -6,6 +6,7 @@ mod messages;
 mod refusal;
 mod server;
 mod solo;
+mod updates;
 
 pub(crate) use commands::*;
 pub(crate) use flow::*;
@@ -13,3 +14,4 @@ pub(crate) use messages::*;
 pub(crate) use refusal::refused;
 pub(crate) use server::*;
 pub(crate) use solo::*;
+pub(crate) use updates::*;
