@@ -87,8 +87,7 @@ pub struct Act {
 pub struct UpdateWorkflow {
     /// The request, validated, with an update id.
     pub request: ws::UpdateWorkflowExecutionRequest,
-    /// How often a shard has made it anew, because what it had in memory was lost or the workflow went on in
-    /// another run.
+    /// How often a shard has made it anew, because what it had in memory was lost.
     pub renewals: u32,
 }
 

@@ -10,7 +10,7 @@ use perdure_execution::{
     workflow::{
         Durability, Standing, Transition, UpdateEnd, UpdateNotice, WorkflowState,
         calls::update,
-        updates::{abandoned, aborted_by_closing, aborted_by_server, failed},
+        updates::{abandoned, aborted_by_closing, aborted_by_server, failed, workflow_is_closing},
     },
 };
 use perdure_kernel::{BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult, Timestamp};
@@ -294,7 +294,8 @@ fn judge(state: &WorkflowState, ended: &[UpdateNotice], asked: &Asked, expired: 
         Standing::Rejected(failure) => return completed(failed(*failure)),
         Standing::Accepted if !state.is_open() => return completed(abandoned()),
         Standing::Aborted => return Verdict::Failed(aborted_by_closing()),
-        Standing::Unknown if state.is_open() || state.is_continued() => return Verdict::Again,
+        Standing::Unknown if state.is_open() => return Verdict::Again,
+        Standing::Unknown if state.is_continued() => return Verdict::Failed(workflow_is_closing()),
         Standing::Unknown => return Verdict::Failed(aborted_by_closing()),
         Standing::Accepted => Stage::Accepted,
         Standing::Admitted => Stage::Admitted,

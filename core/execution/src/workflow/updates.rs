@@ -10,6 +10,7 @@ use perdure_kernel::ServiceError;
 use perdure_proto::{
     Any,
     api::{
+        enums::{ResourceExhaustedCause, ResourceExhaustedScope},
         failure::{ApplicationFailureInfo, Failure, failure::FailureInfo},
         protocol::{Message, message::SequencingId},
         update::{Outcome, Request, outcome},
@@ -300,6 +301,15 @@ fn server_failure(message: &str, kind: &str) -> Failure {
 /// The run closed before any worker accepted the update.
 pub fn aborted_by_closing() -> ServiceError {
     ServiceError::not_found("workflow update was aborted by closing workflow")
+}
+
+/// The workflow is about to close, or goes on in another run: whoever tries again finds that.
+pub fn workflow_is_closing() -> ServiceError {
+    ServiceError::exhausted(
+        ResourceExhaustedCause::BusyWorkflow,
+        ResourceExhaustedScope::Namespace,
+        "workflow operation can not be applied because workflow is closing",
+    )
 }
 
 /// What was in memory is lost; the same request may be made again.

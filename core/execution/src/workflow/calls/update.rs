@@ -16,7 +16,7 @@ use crate::{
         change::Durability,
         draft::Draft,
         task::Delivery,
-        updates::{FAILING_ATTEMPT, PendingStage, PendingUpdate, task_keeps_failing},
+        updates::{FAILING_ATTEMPT, PendingStage, PendingUpdate, task_keeps_failing, workflow_is_closing},
     },
 };
 
@@ -49,11 +49,7 @@ pub fn decide(
         return Err(task_keeps_failing());
     }
     if state.volatile.run.close_attempted && state.started_task().is_some() {
-        return Err(ServiceError::exhausted(
-            ResourceExhaustedCause::BusyWorkflow,
-            ResourceExhaustedScope::Namespace,
-            "workflow operation can not be applied because workflow is closing",
-        ));
+        return Err(workflow_is_closing());
     }
     if known {
         return Ok(Decision::nothing(()));
