@@ -249,7 +249,7 @@ fn read_constraints(
     for (name, value) in given {
         let text = || match value {
             Value::Text(text) => Ok((!text.is_empty()).then(|| text.clone())),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List | Value::Map => {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
                 Err(refuse(format!("constraint {name} takes text, not {value}")))
             }
         };
@@ -296,6 +296,6 @@ fn task_type(value: &Value) -> Option<TaskQueueType> {
             .find(|(name, kind)| text.eq_ignore_ascii_case(name) || text == kind.as_str_name())
             .map(|(_, kind)| *kind),
         Value::Int(number) => TYPES.iter().find(|(_, kind)| i64::from(*kind as i32) == *number).map(|(_, kind)| *kind),
-        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List | Value::Map => None,
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
     }
 }

@@ -4,6 +4,8 @@
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
+use perdure_kernel::AddressRule;
+
 use crate::{Scope, format_duration, value::Value};
 
 /// A key that is served, with its Rust type.
@@ -46,7 +48,7 @@ pub enum Range {
 }
 
 /// A typed value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Setting {
     /// A count or a size in bytes.
     Count(usize),
@@ -56,18 +58,21 @@ pub enum Setting {
     Switch(bool),
     /// A duration.
     Time(Duration),
+    /// Addresses of callbacks.
+    Addresses(Vec<AddressRule>),
 }
 
 /// A Rust type that a [`Setting`] can hold.
 pub trait SettingType: Sized {
     /// The value, when the setting holds one of this type.
-    fn read(setting: Setting) -> Option<Self>;
+    fn read(setting: &Setting) -> Option<Self>;
 }
 
 type Count = usize;
 type Ratio = f64;
 type Switch = bool;
 type Time = Duration;
+type Addresses = Vec<AddressRule>;
 
 /// Makes the constant and the line of the table for each key.
 macro_rules! served {
@@ -116,6 +121,12 @@ served! {
     USER_METADATA_DETAILS_SIZE: Count, "limit.userMetadataDetailsSize", Namespace, 20_000, Any, "largest user metadata details, in bytes";
     LINKS_PER_REQUEST: Count, "frontend.maxlinksPerRequest", Namespace, 10, Any, "most links in a request";
     LINK_SIZE: Count, "frontend.linkMaxSize", Namespace, 4000, Any, "largest link, in bytes";
+    CALLBACKS_PER_EXECUTION: Count, "callback.maxPerExecution", Namespace, 2000, Any, "most completion callbacks of an execution";
+    CALLBACK_URL_LENGTH: Count, "frontend.callbackURLMaxLength", Namespace, 1000, Any, "longest address of a completion callback, in bytes";
+    CALLBACK_HEADER_SIZE: Count, "frontend.callbackHeaderMaxLength", Namespace, 8192, Any, "largest header of a completion callback, in bytes";
+    CALLBACK_ADDRESSES: Addresses, "callback.allowedAddresses", Namespace, Vec::new(), Any, "addresses that completion callbacks may go to";
+    CALLBACK_RETRY_INITIAL: Time, "callback.retryPolicy.initialInterval", Global, secs(1), Positive, "wait before a completion callback is tried a second time";
+    CALLBACK_RETRY_MAX: Time, "callback.retryPolicy.maxInterval", Global, secs(3600), Positive, "longest wait between tries of a completion callback";
     ACTIVITY_FAILURE_SIZE: Count, "limit.mutableStateActivityFailureSize.error", Namespace, 4 * KIB, Positive, "largest failure of an attempt that is kept while the activity is retried, in bytes";
     HISTORY_SIZE_SUGGEST: Count, "limit.historySize.suggestContinueAsNew", Namespace, 4 * MIB, Any, "history size from which workers are told to continue as new, in bytes";
     HISTORY_SIZE: Count, "limit.historySize.error", Namespace, 50 * MIB, Positive, "history size over which a workflow is terminated, in bytes";
@@ -212,6 +223,7 @@ impl Served {
                 .ok_or("a number of 0 or more"),
             Setting::Switch(_) => value.as_bool().map(Setting::Switch).ok_or("true or false"),
             Setting::Time(_) => value.as_duration().map(Setting::Time),
+            Setting::Addresses(_) => value.as_addresses().map(Setting::Addresses),
         }?;
         match self.range {
             Range::Positive if setting.is_zero() => Err("a value above 0"),
@@ -221,11 +233,11 @@ impl Served {
 }
 
 impl Setting {
-    fn is_zero(self) -> bool {
+    fn is_zero(&self) -> bool {
         match self {
-            Self::Count(value) => value == 0,
-            Self::Ratio(value) => value == 0.0,
-            Self::Switch(_) => false,
+            Self::Count(value) => *value == 0,
+            Self::Ratio(value) => *value == 0.0,
+            Self::Switch(_) | Self::Addresses(_) => false,
             Self::Time(value) => value.is_zero(),
         }
     }
@@ -239,6 +251,12 @@ impl fmt::Display for Setting {
             Self::Ratio(value) => write!(f, "{value:?}"),
             Self::Switch(value) => write!(f, "{value}"),
             Self::Time(value) => f.write_str(&format_duration(*value)),
+            Self::Addresses(rules) => {
+                let shown = rules
+                    .iter()
+                    .map(|rule| format!("{{Pattern: {:?}, AllowInsecure: {}}}", rule.pattern, rule.allow_insecure));
+                write!(f, "[{}]", shown.collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }
@@ -246,14 +264,14 @@ impl fmt::Display for Setting {
 macro_rules! setting_types {
     ($($kind:ident: $rust:ty),*) => {
         $(impl SettingType for $rust {
-            fn read(setting: Setting) -> Option<Self> {
-                if let Setting::$kind(value) = setting { Some(value) } else { None }
+            fn read(setting: &Setting) -> Option<Self> {
+                if let Setting::$kind(value) = setting { Some(value.clone()) } else { None }
             }
         })*
     };
 }
 
-setting_types!(Count: usize, Ratio: f64, Switch: bool, Time: Duration);
+setting_types!(Count: usize, Ratio: f64, Switch: bool, Time: Duration, Addresses: Vec<AddressRule>);
 
 /// The table's index of a key, by name in any case.
 pub(crate) fn slot(name: &str) -> Option<usize> {
@@ -284,6 +302,7 @@ mod tests {
                 Setting::Ratio(_) => "float",
                 Setting::Switch(_) => "bool",
                 Setting::Time(_) => "duration",
+                Setting::Addresses(_) => "struct",
             };
             assert_eq!(known.kind, kind, "{}", served.name);
             // The look-ups know these three scopes.

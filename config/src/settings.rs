@@ -98,7 +98,8 @@ impl Settings {
     /// The value of `key` that holds `at`.
     pub fn get<T: SettingType>(&self, key: Key<T>, at: At<'_>) -> Option<T> {
         let found = self.entries.get(key.slot).and_then(|entries| at.find(entries, |entry| &entry.constraints));
-        let setting = found.map(|entry| entry.setting).or_else(|| SERVED.get(key.slot).map(|served| served.default))?;
+        let setting =
+            found.map(|entry| &entry.setting).or_else(|| SERVED.get(key.slot).map(|served| &served.default))?;
         T::read(setting)
     }
 
@@ -134,6 +135,15 @@ impl Settings {
             ),
             links_per_request_max: count(served::LINKS_PER_REQUEST, standard.links_per_request_max),
             link_size_max: count(served::LINK_SIZE, standard.link_size_max),
+            callbacks_per_execution_max: count(served::CALLBACKS_PER_EXECUTION, standard.callbacks_per_execution_max),
+            callback_url_length_max: count(served::CALLBACK_URL_LENGTH, standard.callback_url_length_max),
+            callback_header_size_max: count(served::CALLBACK_HEADER_SIZE, standard.callback_header_size_max),
+            callback_addresses: self.value(served::CALLBACK_ADDRESSES, at).into(),
+            callback_retry_interval_initial: time(
+                served::CALLBACK_RETRY_INITIAL,
+                standard.callback_retry_interval_initial,
+            ),
+            callback_retry_interval_max: time(served::CALLBACK_RETRY_MAX, standard.callback_retry_interval_max),
             activity_failure_size_max: count(served::ACTIVITY_FAILURE_SIZE, standard.activity_failure_size_max),
             history_size_suggest: count(served::HISTORY_SIZE_SUGGEST, standard.history_size_suggest),
             history_size_max: count(served::HISTORY_SIZE, standard.history_size_max),
@@ -301,11 +311,12 @@ mod tests {
     fn every_key_has_a_default_of_its_type() {
         // `get` cannot miss for a constant of the table: each kind reads its own default.
         for served in SERVED {
-            let read = match served.default {
-                Setting::Count(_) => usize::read(served.default).is_some(),
-                Setting::Ratio(_) => f64::read(served.default).is_some(),
-                Setting::Switch(_) => bool::read(served.default).is_some(),
-                Setting::Time(_) => Duration::read(served.default).is_some(),
+            let read = match &served.default {
+                Setting::Count(_) => usize::read(&served.default).is_some(),
+                Setting::Ratio(_) => f64::read(&served.default).is_some(),
+                Setting::Switch(_) => bool::read(&served.default).is_some(),
+                Setting::Time(_) => Duration::read(&served.default).is_some(),
+                Setting::Addresses(_) => Vec::read(&served.default).is_some(),
             };
             assert!(read, "{}", served.name);
         }

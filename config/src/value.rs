@@ -2,11 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use perdure_kernel::AddressRule;
 
 use crate::parse_duration;
 
-/// An untyped value. The insides of lists and maps are not kept: no key that this server acts on takes one.
+/// An untyped value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing was given.
@@ -20,9 +22,9 @@ pub enum Value {
     /// Text.
     Text(String),
     /// A list.
-    List,
-    /// A map.
-    Map,
+    List(Vec<Value>),
+    /// A map, in its order.
+    Map(Vec<(String, Value)>),
 }
 
 impl Value {
@@ -35,7 +37,7 @@ impl Value {
     pub(crate) fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
-            Self::Null | Self::Bool(_) | Self::Float(_) | Self::Text(_) | Self::List | Self::Map => None,
+            Self::Null | Self::Bool(_) | Self::Float(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => None,
         }
     }
 
@@ -44,7 +46,7 @@ impl Value {
         match self {
             Self::Int(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
-            Self::Null | Self::Bool(_) | Self::Text(_) | Self::List | Self::Map => None,
+            Self::Null | Self::Bool(_) | Self::Text(_) | Self::List(_) | Self::Map(_) => None,
         }
     }
 
@@ -57,8 +59,31 @@ impl Value {
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
                 _ => None,
             },
-            Self::Null | Self::Int(_) | Self::Float(_) | Self::List | Self::Map => None,
+            Self::Null | Self::Int(_) | Self::Float(_) | Self::List(_) | Self::Map(_) => None,
         }
+    }
+
+    /// The addresses that callbacks may go to: a list of maps with `Pattern` and `AllowInsecure`, in any case.
+    /// As in Temporal, an entry without a pattern is left out.
+    pub(crate) fn as_addresses(&self) -> Result<Vec<AddressRule>, &'static str> {
+        const FORM: &str = "a list of {Pattern: host:port, AllowInsecure: true or false}";
+        let Self::List(entries) = self else { return Err(FORM) };
+        let mut rules = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Self::Map(fields) = entry else { return Err(FORM) };
+            let mut rule = AddressRule { pattern: String::new(), allow_insecure: false };
+            for (name, value) in fields {
+                match (name.to_ascii_lowercase().as_str(), value) {
+                    ("pattern", Self::Text(pattern)) => rule.pattern.clone_from(pattern),
+                    ("allowinsecure", Self::Bool(allow)) => rule.allow_insecure = *allow,
+                    (_, _) => return Err(FORM),
+                }
+            }
+            if !rule.pattern.is_empty() {
+                rules.push(rule);
+            }
+        }
+        Ok(rules)
     }
 
     /// A duration: text with units, or a number of seconds.
@@ -69,7 +94,7 @@ impl Value {
                 u64::try_from(*seconds).map(Duration::from_secs).map_err(|_| "a duration of 0 or more")
             }
             Self::Float(seconds) => Duration::try_from_secs_f64(*seconds).map_err(|_| "a duration of 0 or more"),
-            Self::Null | Self::Bool(_) | Self::List | Self::Map => Err("a duration such as 10s"),
+            Self::Null | Self::Bool(_) | Self::List(_) | Self::Map(_) => Err("a duration such as 10s"),
         }
     }
 }
@@ -82,8 +107,8 @@ impl fmt::Display for Value {
             Self::Int(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
             Self::Text(value) => write!(f, "{value:?}"),
-            Self::List => f.write_str("a list"),
-            Self::Map => f.write_str("a map"),
+            Self::List(_) => f.write_str("a list"),
+            Self::Map(_) => f.write_str("a map"),
         }
     }
 }
@@ -136,13 +161,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::List)
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Map)
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Value::Map(map))
     }
 }
 
@@ -161,8 +192,8 @@ mod tests {
             ("true", Value::Bool(true)),
             ("null", Value::Null),
             ("\"10s\"", Value::Text("10s".into())),
-            ("[1,{}]", Value::List),
-            ("{\"a\":[1]}", Value::Map),
+            ("[1,{}]", Value::List(vec![Value::Int(1), Value::Map(Vec::new())])),
+            ("{\"a\":[1]}", Value::Map(vec![("a".into(), Value::List(vec![Value::Int(1)]))])),
         ] {
             assert_eq!(Value::from_json(text), Ok(value), "{text}");
         }

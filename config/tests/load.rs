@@ -255,9 +255,12 @@ fn every_served_key_can_be_set() {
         let loaded = load(Sources {
             overrides: &[assign(
                 line.name,
-                match line.default {
+                match &line.default {
                     served::Setting::Switch(value) => Value::Bool(!value),
                     served::Setting::Count(_) | served::Setting::Ratio(_) | served::Setting::Time(_) => Value::Int(77),
+                    served::Setting::Addresses(_) => {
+                        Value::List(vec![Value::Map(vec![("pattern".into(), Value::Text("77".into()))])])
+                    }
                 },
             )],
             ..Sources::default()

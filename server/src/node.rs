@@ -17,6 +17,7 @@ use perdure_history::{History, HistoryParts, HistorySettings};
 use perdure_kernel::{Clock, ErrorKind, ServiceError, ServiceResult};
 use perdure_matching::{Matching, MatchingParts, QueueSettings};
 use perdure_namespace::Namespaces;
+use perdure_outbound::HttpSender;
 use perdure_persistence::SharedStore;
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
 use perdure_rpc::{HistoryClient, NamespaceService, QueueName, TaskType};
@@ -126,6 +127,7 @@ impl Node {
             shard_map: cluster.shard_map.clone(),
             namespaces: Arc::clone(&namespaces),
             archetypes: Arc::new(options.archetypes),
+            callbacks: Arc::new(HttpSender::new()),
             settings: HistorySettings { owner: address.to_string(), cache_bytes, ..HistorySettings::default() },
             seed: options.seed,
         };

@@ -8,6 +8,7 @@
 
 mod activities;
 mod activities_by_id;
+mod callbacks;
 mod child_ends;
 mod child_refusals;
 mod children;

@@ -4,6 +4,7 @@
 //! decide, gathers what was decided into one batch, writes the batch in one conditional commit and only
 //! then tells anybody. It knows nothing of workflows' rules, of SQL or of gRPC.
 
+mod destinations;
 mod settings;
 mod shard;
 mod supervisor;

@@ -7,12 +7,14 @@ use std::{
 
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{ShardId, ShardMap};
+use perdure_outbound::CallbackSender;
 use perdure_persistence::SharedStore;
 use perdure_rpc::{HistoryCall, HistoryClient, HistoryDirectory, MatchingClient, NamespaceService};
 use perdure_runtime::{ActorSystem, Placement, Recipient, Supervision};
 
 use crate::{
     HistorySettings,
+    destinations::Destinations,
     shard::{Shard, ShardParts},
 };
 
@@ -29,6 +31,8 @@ pub struct HistoryParts {
     pub namespaces: Arc<dyn NamespaceService>,
     /// Kinds of executions beside workflows.
     pub archetypes: Arc<Registry>,
+    /// Delivers completion callbacks.
+    pub callbacks: Arc<dyn CallbackSender>,
     /// Knobs.
     pub settings: HistorySettings,
     /// Gives every shard's random stream its seed.
@@ -57,6 +61,7 @@ impl History {
     pub fn start(self: &Arc<Self>, system: &ActorSystem, parts: &HistoryParts, matching: &MatchingClient) {
         self.shards.get_or_init(|| {
             let count = parts.shard_map.shards().count().max(1);
+            let destinations = Arc::<Destinations>::default();
             let spawn = |(index, id): (usize, ShardId)| {
                 let parts = ShardParts {
                     id,
@@ -65,6 +70,8 @@ impl History {
                     history: self.client(),
                     namespaces: Arc::clone(&parts.namespaces),
                     archetypes: Arc::clone(&parts.archetypes),
+                    callbacks: Arc::clone(&parts.callbacks),
+                    destinations: Arc::clone(&destinations),
                     settings: HistorySettings {
                         cache_bytes: parts.settings.cache_bytes / count,
                         ..parts.settings.clone()

@@ -9,7 +9,7 @@ use perdure_proto::{api::history::history_event::Attributes, records};
 use prost::{DecodeError, Message};
 
 use crate::workflow::{
-    Change, Volatile, WorkflowState, deadline,
+    CallbackId, Change, Volatile, WorkflowState, deadline,
     family::{self, Pending},
 };
 
@@ -64,6 +64,10 @@ pub enum WorkflowItem {
     ExternalCancel(i64),
     /// An update that events tell of, by its id.
     Update(String),
+    /// A completion callback.
+    Callback(CallbackId),
+    /// A request attached to the run, by its id.
+    AttachedRequest(String),
 }
 
 /// Numbers of item kinds in the store. Never reuse one.
@@ -80,6 +84,8 @@ mod kind {
     pub(super) const EXTERNAL_SIGNAL: u16 = 10;
     pub(super) const EXTERNAL_CANCEL: u16 = 11;
     pub(super) const UPDATE: u16 = 12;
+    pub(super) const CALLBACK: u16 = 13;
+    pub(super) const ATTACHED_REQUEST: u16 = 20;
 }
 
 impl WorkflowItem {
@@ -98,6 +104,8 @@ impl WorkflowItem {
             Self::ExternalSignal(id) => (kind::EXTERNAL_SIGNAL, id.to_string()),
             Self::ExternalCancel(id) => (kind::EXTERNAL_CANCEL, id.to_string()),
             Self::Update(id) => (kind::UPDATE, id.clone()),
+            Self::Callback(id) => (kind::CALLBACK, format!("{}:{}", id.index, id.request_id)),
+            Self::AttachedRequest(id) => (kind::ATTACHED_REQUEST, id.clone()),
         }
     }
 
@@ -113,6 +121,9 @@ impl WorkflowItem {
                 if let Some(event) = &buffered.event {
                     touched_by_event(event.attributes.as_ref(), event.event_id, items);
                 }
+            }
+            Change::Callback { id, .. } => {
+                items.insert(Self::Callback(id.clone()));
             }
             Change::SignalRequest(id) => {
                 items.insert(Self::SignalRequest(id.clone()));
@@ -143,6 +154,11 @@ impl WorkflowItem {
             Self::ExternalSignal(id) => state.external_signals.get(id).map(|signal| signal.encode_to_vec().into()),
             Self::ExternalCancel(id) => state.external_cancels.get(id).map(|cancel| cancel.encode_to_vec().into()),
             Self::Update(id) => state.updates.get(id).map(|update| update.encode_to_vec().into()),
+            Self::Callback(id) => state.callbacks.get(id).map(|callback| {
+                let progress = state.volatile.callbacks.get(id).map(|progress| (**progress).clone());
+                records::CompletionCallback { progress, ..(**callback).clone() }.encode_to_vec().into()
+            }),
+            Self::AttachedRequest(id) => state.attached_requests.get(id).map(|request| request.encode_to_vec().into()),
         }
     }
 }
@@ -150,12 +166,21 @@ impl WorkflowItem {
 /// Items that an event writes or removes.
 fn touched_by_event(attributes: Option<&Attributes>, event_id: i64, items: &mut BTreeSet<WorkflowItem>) {
     use WorkflowItem::{
-        Activity, Attempt, Child, ExternalCancel, ExternalSignal, Memo, SearchAttributes, Start, Timer, Update,
+        Activity, AttachedRequest, Attempt, Callback, Child, ExternalCancel, ExternalSignal, Memo, SearchAttributes,
+        Start, Timer, Update,
     };
     let Some(attributes) = attributes else { return };
     let mut activity_closed = |id: i64| items.extend([Activity(id), Attempt(id)]);
     match attributes {
-        Attributes::WorkflowExecutionStartedEventAttributes(_) => items.extend([Start, Memo, SearchAttributes]),
+        Attributes::WorkflowExecutionStartedEventAttributes(start) => {
+            items.extend([Start, Memo, SearchAttributes]);
+            items.extend(CallbackId::each("", &start.completion_callbacks).map(Callback));
+        }
+        Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => {
+            let request_id = &updated.attached_request_id;
+            items.extend((!request_id.is_empty()).then(|| AttachedRequest(request_id.clone())));
+            items.extend(CallbackId::each(request_id, &updated.attached_completion_callbacks).map(Callback));
+        }
         Attributes::ActivityTaskScheduledEventAttributes(_) => items.extend([Activity(event_id), Attempt(event_id)]),
         Attributes::ActivityTaskCompletedEventAttributes(event) => activity_closed(event.scheduled_event_id),
         Attributes::ActivityTaskFailedEventAttributes(event) => activity_closed(event.scheduled_event_id),
@@ -215,6 +240,7 @@ pub fn decode(
     let mut volatile = Volatile { run, ..Volatile::default() };
     let mut attempts = OrdMap::new();
     let mut signal_requests = OrdSet::new();
+    let mut progresses = Vec::new();
     for ((kind, name), bytes) in items {
         match kind {
             kind::START => state.start = Arc::new(Message::decode(bytes)?),
@@ -241,6 +267,16 @@ pub fn decode(
             kind::UPDATE => {
                 state.updates.insert(name, Message::decode(bytes)?);
             }
+            kind::CALLBACK => {
+                let mut callback = records::CompletionCallback::decode(bytes)?;
+                let id = CallbackId { request_id: callback.request_id.clone(), index: callback.index };
+                let progress = callback.progress.take();
+                state.callbacks.insert(id.clone(), Arc::new(callback));
+                progresses.extend(progress.map(|progress| (id, Arc::new(progress))));
+            }
+            kind::ATTACHED_REQUEST => {
+                state.attached_requests.insert(name, Message::decode(bytes)?);
+            }
             kind::BUFFERED => volatile.buffered.push(Arc::new(Message::decode(bytes)?)),
             kind::CHILD => {
                 let child = records::PendingChild::decode(bytes)?;
@@ -266,5 +302,8 @@ pub fn decode(
     volatile.attempts = attempts;
     volatile.signal_requests = signal_requests;
     state.volatile = volatile;
+    for (id, progress) in &progresses {
+        state.apply_callback(id, progress);
+    }
     Ok(state)
 }

@@ -4,6 +4,8 @@
 //! and ids are handed in: see [`clock::Clock`] and [`random::Random`].
 
 pub mod backoff;
+pub mod callback_url;
+pub mod circuit_breaker;
 pub mod clock;
 pub mod cron;
 pub mod error;
@@ -19,6 +21,8 @@ pub mod shard_map;
 pub mod time;
 pub mod visibility;
 
+pub use callback_url::{AddressRule, AllowedAddresses, CallbackUrl};
+pub use circuit_breaker::CircuitBreaker;
 pub use clock::Clock;
 pub use error::{ErrorKind, ServiceError, ServiceResult};
 pub use ids::{Archetype, BusinessKey, ExecutionKey, NamespaceId, ShardId};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::AllowedAddresses;
+
 /// Limits in force for a namespace, as plain values. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
@@ -31,6 +33,18 @@ pub struct Limits {
     pub links_per_request_max: usize,
     /// `frontend.linkMaxSize`
     pub link_size_max: usize,
+    /// `callback.maxPerExecution`
+    pub callbacks_per_execution_max: usize,
+    /// `frontend.callbackURLMaxLength`
+    pub callback_url_length_max: usize,
+    /// `frontend.callbackHeaderMaxLength`
+    pub callback_header_size_max: usize,
+    /// `callback.allowedAddresses`
+    pub callback_addresses: AllowedAddresses,
+    /// `callback.retryPolicy.initialInterval`
+    pub callback_retry_interval_initial: Duration,
+    /// `callback.retryPolicy.maxInterval`
+    pub callback_retry_interval_max: Duration,
     /// `limit.mutableStateActivityFailureSize.error`
     pub activity_failure_size_max: usize,
     /// `limit.historySize.suggestContinueAsNew`
@@ -137,6 +151,12 @@ impl Default for Limits {
             user_metadata_details_size_max: 20_000,
             links_per_request_max: 10,
             link_size_max: 4000,
+            callbacks_per_execution_max: 2000,
+            callback_url_length_max: 1000,
+            callback_header_size_max: 8192,
+            callback_addresses: AllowedAddresses::default(),
+            callback_retry_interval_initial: Duration::from_secs(1),
+            callback_retry_interval_max: Duration::from_secs(3600),
             activity_failure_size_max: 4 * KIB,
             history_size_suggest: 4 * MIB,
             history_size_max: 50 * MIB,

@@ -56,8 +56,8 @@ pub(crate) fn start(request: &mut ws::StartWorkflowExecutionRequest, rules: &Rul
     }
     perdure_kernel::search_attributes::check(request.search_attributes.as_ref(), rules.namespace)?;
     priorities::check(request.priority.as_ref())?;
-    callbacks::check(&request.completion_callbacks)?;
-    links::check(&request.links, limits)?;
+    callbacks::check(&mut request.completion_callbacks, limits)?;
+    callbacks::check_links(&mut request.links, &request.completion_callbacks, limits)?;
     time_skipping::check(request.time_skipping_config.as_ref())?;
     blobs::check(request.input.as_ref(), limits)?;
     blobs::check_memo(request.memo.as_ref(), limits)

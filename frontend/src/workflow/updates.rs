@@ -10,7 +10,7 @@ use perdure_rpc::history::{UpdateWithStart, UpdateWorkflow};
 use super::{executions::key_of, starts::rules};
 use crate::{
     call::{Call, Shared},
-    validate::{callbacks, ids, invalid, links, start},
+    validate::{callbacks, ids, invalid, start},
 };
 
 pub(super) async fn update_workflow_execution(
@@ -137,6 +137,7 @@ fn prepare(shared: &Shared, call: &Call<()>, request: &mut ws::UpdateWorkflowExe
         }
         Stage::Accepted | Stage::Completed => {}
     }
-    callbacks::check(&asked.completion_callbacks)?;
-    links::check(&asked.links, call.limits())
+    // Updates do not call back (`history.enableUpdateCallbacks` is off): as in Temporal, theirs are checked only.
+    callbacks::check(&mut asked.completion_callbacks, call.limits())?;
+    callbacks::check_links(&mut asked.links, &asked.completion_callbacks, call.limits())
 }

@@ -34,9 +34,10 @@ pub(crate) const ATTRIBUTE: (&str, IndexedValueType) = ("Amount", IndexedValueTy
 /// `--dynamic-config-value`.
 const ELSEWHERE: &str = "TEMPORAL_ADDRESS";
 
-/// Ids may be used again at once, tests ask as often as they like, and workflows may be paused. All else is by
-/// default.
-const CONFIG: [(&str, &str); 4] = [
+/// Ids may be used again at once, callbacks go to this machine, tests ask as often as they like, and workflows
+/// may be paused. All else is by default.
+const CONFIG: [(&str, &str); 5] = [
+    ("callback.allowedAddresses", "[{\"Pattern\":\"127.0.0.1:*\",\"AllowInsecure\":true}]"),
     ("history.workflowIdReuseMinimalInterval", "\"0s\""),
     ("frontend.rps", "1000000"),
     ("frontend.namespaceRPS", "1000000"),

@@ -12,7 +12,7 @@ use perdure_execution::{
     },
 };
 use perdure_kernel::{Archetype, BusinessKey, ErrorKind, ExecutionKey, ServiceError, ServiceResult};
-use perdure_proto::api::workflowservice as ws;
+use perdure_proto::api::{enums::EventType, workflowservice as ws};
 use perdure_rpc::{
     Ask, HistoryCall,
     history::{ActivityOutcome, ActivityTaskStart, WithToken},
@@ -24,6 +24,7 @@ use super::{
     commit::AfterCommit,
     family,
     holder::Holder,
+    links,
     poll_response::{Needs, TaskAnswer, activity_answer},
     reads::not_found,
     run::Run,
@@ -68,13 +69,22 @@ impl Shard {
         };
         let target = Target { key, holder, index };
         match call {
-            HistoryCall::Signal(ask) => self.change(
-                target,
-                ask,
-                |state, request, env| calls::signal::decide(state, calls::signal::from_request(*request), false, env),
-                |()| ws::SignalWorkflowExecutionResponse::default(),
-                ctx,
-            ),
+            HistoryCall::Signal(ask) => {
+                let state = &target.holder.runs[target.index].state;
+                let (namespace, request_id) = (&ask.caller.namespace.name, &ask.request.request_id);
+                let (id, run_id) = (state.workflow_id(), state.run_id());
+                let signaled = EventType::WorkflowExecutionSignaled;
+                let link = Some(links::to_request(namespace, id, run_id, request_id, signaled));
+                self.change(
+                    target,
+                    ask,
+                    |state, request, env| {
+                        calls::signal::decide(state, calls::signal::from_request(*request), false, env)
+                    },
+                    |()| ws::SignalWorkflowExecutionResponse { link },
+                    ctx,
+                );
+            }
             HistoryCall::RequestCancel(ask) => self.change(
                 target,
                 ask,
@@ -143,7 +153,9 @@ impl Shard {
             HistoryCall::PollUpdate(ask) => self.poll_update(target.holder, index, ask, ctx),
             HistoryCall::DescribeWorkflow(ask) => {
                 let run = &target.holder.runs[target.index];
-                ask.reply.send(Ok(describe(&run.state)));
+                let mut description = describe(&run.state);
+                self.mark_blocked(key, &mut description);
+                ask.reply.send(Ok(description));
             }
             HistoryCall::WorkflowTaskCompleted(ask) => self.complete_task(target, ask, ctx),
             HistoryCall::StartWorkflowTask(ask) => self.start_task(target, ask, ctx),

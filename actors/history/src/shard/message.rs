@@ -9,7 +9,11 @@ use perdure_proto::{api::workflowservice as ws, records};
 use perdure_rpc::{Ask, HistoryCall};
 use std::sync::Arc;
 
-use super::{holder::Current, immediate::Heard, reset::ResetRead};
+use super::{
+    holder::Current,
+    immediate::{CallbackTried, Heard},
+    reset::ResetRead,
+};
 
 /// A message to a shard.
 pub(crate) enum ShardMsg {
@@ -26,6 +30,8 @@ pub(crate) enum ShardMsg {
         /// What the store said.
         result: Result<(), StoreError>,
     },
+    /// A try to deliver a completion callback ended.
+    CallbackTried(Box<CallbackTried>),
     /// Whom an immediate task called has answered.
     TaskHeard {
         /// The task's id.

@@ -10,6 +10,7 @@ mod family;
 mod holder;
 mod immediate;
 mod lease;
+mod links;
 mod load;
 mod message;
 mod poll_response;
@@ -32,15 +33,25 @@ use std::{
 
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
+use perdure_outbound::CallbackSender;
 use perdure_persistence::SharedStore;
 use perdure_rpc::{HistoryClient, MatchingClient, NamespaceService};
 use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
-    actor::Waits, cache::Cache, commit::Pipeline, holder::Holder, immediate::Immediate, lease::Lease,
-    message::ShardMsg, timers::TimerQueue, updates::UpdateWaiters, watch::Watchers, work::Job,
+    actor::Waits,
+    cache::Cache,
+    commit::Pipeline,
+    holder::Holder,
+    immediate::{Deliveries, Immediate},
+    lease::Lease,
+    message::ShardMsg,
+    timers::TimerQueue,
+    updates::UpdateWaiters,
+    watch::Watchers,
+    work::Job,
 };
-use crate::HistorySettings;
+use crate::{HistorySettings, destinations::Destinations};
 
 /// Requests that may wait for the shard's lease; more are refused.
 const WAITING_FOR_LEASE_MAX: usize = 10_000;
@@ -54,6 +65,8 @@ pub(crate) struct ShardParts {
     pub(crate) history: HistoryClient,
     pub(crate) namespaces: Arc<dyn NamespaceService>,
     pub(crate) archetypes: Arc<Registry>,
+    pub(crate) callbacks: Arc<dyn CallbackSender>,
+    pub(crate) destinations: Arc<Destinations>,
     pub(crate) settings: HistorySettings,
     pub(crate) seed: u64,
 }
@@ -66,6 +79,8 @@ pub(crate) struct Shard {
     history: HistoryClient,
     namespaces: Arc<dyn NamespaceService>,
     archetypes: Arc<Registry>,
+    callbacks: Arc<dyn CallbackSender>,
+    destinations: Arc<Destinations>,
     settings: HistorySettings,
     random: SplitMix,
     /// Fence and id source; `None` until the store gave it.
@@ -77,6 +92,7 @@ pub(crate) struct Shard {
     cache: Cache,
     pipeline: Pipeline,
     immediate: Immediate,
+    deliveries: Deliveries,
     timers: TimerQueue,
     watchers: Watchers,
     waits: Waits,
@@ -96,6 +112,8 @@ impl Shard {
             history: parts.history.clone(),
             namespaces: Arc::clone(&parts.namespaces),
             archetypes: Arc::clone(&parts.archetypes),
+            callbacks: Arc::clone(&parts.callbacks),
+            destinations: Arc::clone(&parts.destinations),
             settings: parts.settings.clone(),
             random: SplitMix::new(parts.seed.wrapping_add(incarnation)),
             lease: None,
@@ -104,6 +122,7 @@ impl Shard {
             cache: Cache::new(parts.settings.cache_bytes, parts.settings.lazy_flush),
             pipeline: Pipeline::default(),
             immediate: Immediate::default(),
+            deliveries: Deliveries::default(),
             timers: TimerQueue::default(),
             watchers: Watchers::default(),
             waits: Waits::default(),
@@ -149,6 +168,8 @@ impl Shard {
         self.cache = Cache::new(self.settings.cache_bytes, self.settings.lazy_flush);
         self.pipeline = Pipeline::default();
         self.immediate = Immediate::default();
+        self.deliveries.stop();
+        self.deliveries = Deliveries::default();
         self.timers = TimerQueue::default();
         self.watchers = Watchers::default();
         self.waits = Waits::default();
@@ -197,6 +218,7 @@ impl Actor for Shard {
             ShardMsg::LeaseTaken(taken) => self.lease_taken(taken, ctx),
             ShardMsg::Loaded(loaded) if loaded.epoch == self.epoch => self.loaded(*loaded, ctx),
             ShardMsg::Committed { epoch, result } if epoch == self.epoch => self.committed(result, ctx),
+            ShardMsg::CallbackTried(tried) => self.callback_tried(*tried, ctx),
             ShardMsg::TaskHeard { id, heard } => self.task_heard(id, heard, ctx),
             ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
             ShardMsg::ResetRead(read) if read.epoch == self.epoch => self.reset_read(*read, ctx),
@@ -227,6 +249,7 @@ impl Actor for Shard {
 
     fn drain(&mut self, ctx: &mut Ctx<Self>) -> Drained {
         self.draining = true;
+        self.deliveries.stop();
         if self.let_go(ctx) { Drained::Now } else { Drained::Later }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use perdure_execution::{
     Env,
     workflow::{
-        NewRun, Signal,
+        NewRun, Signal, WorkflowState,
         calls::{
             attach::{self, Attachment},
             signal, terminate,
@@ -15,9 +15,9 @@ use perdure_execution::{
 };
 use perdure_kernel::{BusinessKey, ExecutionKey, Namespace, ServiceResult};
 use perdure_proto::api::{
-    common::{Link, link},
     enums::{EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy},
     history::WorkflowExecutionSignaledEventAttributes,
+    workflow::OnConflictOptions,
     workflowservice as ws,
 };
 use perdure_rpc::Ask;
@@ -26,6 +26,7 @@ use perdure_runtime::Ctx;
 use super::{
     Shard,
     holder::Holder,
+    links,
     poll_response::{Needs, TaskAnswer},
 };
 
@@ -61,18 +62,27 @@ impl Shard {
                 first_execution_run_id: state.first_run_id().to_owned(),
                 started,
                 status: state.status().into(),
-                link: Some(started_link(&namespace.name, state.workflow_id(), state.run_id())),
+                link: Some(links::to_start(&namespace.name, state.workflow_id(), state.run_id())),
                 ..Default::default()
             }
+        };
+        let attached = || {
+            let state = &holder.runs[found.unwrap_or_default()].state;
+            let event_type = EventType::WorkflowExecutionOptionsUpdated;
+            let (id, run_id) = (state.workflow_id(), state.run_id());
+            let link = links::to_request(&namespace.name, id, run_id, &request.request_id, event_type);
+            ws::StartWorkflowExecutionResponse { link: Some(link), ..existing(false) }
         };
         let replaces = match resolution {
             Err(error) => return reply.send(Err(error)),
             Ok(Resolution::Repeat) => return reply.send(Ok(existing(true))),
-            Ok(Resolution::RepeatAttached) => return reply.send(Ok(existing(false))),
+            Ok(Resolution::RepeatAttached) => return reply.send(Ok(attached())),
             Ok(Resolution::UseExisting) => {
                 let index = found.unwrap_or_default();
-                let answer = existing(false);
-                let decision = attach::decide(&holder.runs[index].state, attachment(*request), &mut env);
+                let Some(options) = request.on_conflict_options else { return reply.send(Ok(existing(false))) };
+                let answer = if options.attach_request_id { attached() } else { existing(false) };
+                let attachment = attachment(*request, options);
+                let decision = attach::decide(&holder.runs[index].state, attachment, &mut env);
                 return self.conclude(key, holder, index, decision, reply, permit, move |()| answer, ctx);
             }
             Ok(Resolution::Start) => None,
@@ -85,7 +95,7 @@ impl Shard {
             first_execution_run_id: run_key.run_id.to_string(),
             started: true,
             status: WorkflowExecutionStatus::Running.into(),
-            link: Some(started_link(&namespace.name, &key.business_id, &run_key.run_id)),
+            link: Some(links::to_start(&namespace.name, &key.business_id, &run_key.run_id)),
             ..Default::default()
         };
         let eager = new_run.eager_identity.is_some();
@@ -153,18 +163,24 @@ impl Shard {
             Some(index) if holder.runs[index].state.is_open() => resolve(&holder.runs[index].state, policies, "", &env),
             Some(index) => resolve(&holder.runs[index].state, policies, &start.request_id, &env),
         };
-        let response = |run_id: &str, started| ws::SignalWithStartWorkflowExecutionResponse {
-            run_id: run_id.to_owned(),
-            started,
-            ..Default::default()
+        let request_id = start.request_id.clone();
+        let response = |run_id: &str, first_run_id: &str, started| {
+            let (id, signaled) = (&key.business_id, EventType::WorkflowExecutionSignaled);
+            ws::SignalWithStartWorkflowExecutionResponse {
+                run_id: run_id.to_owned(),
+                first_execution_run_id: first_run_id.to_owned(),
+                started,
+                signal_link: Some(links::to_request(&namespace.name, id, run_id, &request_id, signaled)),
+            }
         };
+        let existing = |state: &WorkflowState, started| response(state.run_id(), state.first_run_id(), started);
         let replaces = match (resolution, found) {
             (Err(error), _) => return reply.send(Err(error)),
             (Ok(Resolution::Repeat | Resolution::RepeatAttached), Some(index)) => {
-                return reply.send(Ok(response(holder.runs[index].state.run_id(), true)));
+                return reply.send(Ok(existing(&holder.runs[index].state, true)));
             }
             (Ok(Resolution::UseExisting), Some(index)) => {
-                let answer = response(holder.runs[index].state.run_id(), false);
+                let answer = existing(&holder.runs[index].state, false);
                 let decision = signal::decide(&holder.runs[index].state, signal, true, &mut env);
                 return self.conclude(key, holder, index, decision, reply, permit, move |()| answer, ctx);
             }
@@ -184,7 +200,7 @@ impl Shard {
         let mut new_run = NewRun::from_request(run_key.clone(), start, &env);
         new_run.signal = Some(signal);
         self.begin(key, holder, replaces, new_run, &namespace, ctx);
-        let answer = response(&run_key.run_id, true);
+        let answer = response(&run_key.run_id, &run_key.run_id, true);
         self.after_last_staged(Box::new(move |_, result: ServiceResult<()>, _| {
             let _permit = permit;
             reply.send(result.map(|()| answer));
@@ -193,12 +209,11 @@ impl Shard {
 }
 
 /// What a start leaves with the run that is used instead of a new one.
-fn attachment(request: ws::StartWorkflowExecutionRequest) -> Attachment {
-    let asked = request.on_conflict_options.unwrap_or_default();
+fn attachment(request: ws::StartWorkflowExecutionRequest, options: OnConflictOptions) -> Attachment {
     Attachment {
-        request_id: if asked.attach_request_id { request.request_id } else { String::new() },
-        links: if asked.attach_links { request.links } else { Vec::new() },
-        identity: request.identity,
+        request_id: if options.attach_request_id { request.request_id } else { String::new() },
+        callbacks: if options.attach_completion_callbacks { request.completion_callbacks } else { Vec::new() },
+        links: if options.attach_links { request.links } else { Vec::new() },
     }
 }
 
@@ -240,19 +255,4 @@ fn split(request: ws::SignalWithStartWorkflowExecutionRequest) -> (ws::StartWork
         ..Default::default()
     };
     (start, signal)
-}
-
-/// The link to a run's first event.
-pub(super) fn started_link(namespace: &str, workflow_id: &str, run_id: &str) -> Link {
-    let reference = link::workflow_event::Reference::EventRef(link::workflow_event::EventReference {
-        event_id: 1,
-        event_type: EventType::WorkflowExecutionStarted.into(),
-    });
-    let event = link::WorkflowEvent {
-        namespace: namespace.to_owned(),
-        workflow_id: workflow_id.to_owned(),
-        run_id: run_id.to_owned(),
-        reference: Some(reference),
-    };
-    Link { variant: Some(link::Variant::WorkflowEvent(event)) }
 }

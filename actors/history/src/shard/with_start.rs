@@ -21,7 +21,7 @@ use super::{
     Shard,
     asked::{Asked, WithStartAsk},
     holder::Holder,
-    start::started_link,
+    links,
 };
 
 impl Shard {
@@ -52,7 +52,7 @@ impl Shard {
                 let start = Box::new(ws::StartWorkflowExecutionResponse {
                     run_id: state.run_id().to_owned(),
                     status: state.status().into(),
-                    link: (!answered).then(|| started_link(&namespace.name, state.workflow_id(), state.run_id())),
+                    link: (!answered).then(|| links::to_start(&namespace.name, state.workflow_id(), state.run_id())),
                     ..Default::default()
                 });
                 return self.update_existing(key, holder, index, Asked::WithStart { ask, start }, ctx);
@@ -82,7 +82,7 @@ impl Shard {
             first_execution_run_id: run_key.run_id.to_string(),
             started: true,
             status: WorkflowExecutionStatus::Running.into(),
-            link: Some(started_link(&namespace.name, &key.business_id, &run_key.run_id)),
+            link: Some(links::to_start(&namespace.name, &key.business_id, &run_key.run_id)),
             ..Default::default()
         });
         self.begin(key, holder, replaces, new_run, &namespace, ctx);

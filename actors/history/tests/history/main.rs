@@ -9,6 +9,7 @@ mod kit;
 mod activities;
 mod archetypes;
 mod cache;
+mod callbacks;
 mod children;
 mod commits;
 mod crashes;

@@ -1,5 +1,6 @@
 //! A node's history service over a scripted store, with a task queue and namespaces that the test plays.
 
+mod callbacks;
 mod matching;
 mod namespaces;
 mod node;
@@ -18,6 +19,7 @@ use perdure_proto::api::history::HistoryEvent;
 use perdure_runtime::TokioClock;
 
 pub(crate) use self::{
+    callbacks::{Callbacks, Play},
     matching::{Matching, answer, is_sticky, is_workflow, take, tasks_in},
     namespaces::Namespaces,
     node::{Node, Pending},
@@ -47,6 +49,7 @@ pub(crate) struct World {
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) clock: Arc<TokioClock>,
     pub(crate) archetypes: Arc<Registry>,
+    pub(crate) callbacks: Callbacks,
     pub(crate) settings: HistorySettings,
     pub(crate) shards: u32,
     boots: u64,
@@ -64,6 +67,7 @@ impl World {
             namespaces: Arc::new(Namespaces::new(namespace())),
             clock: Arc::new(TokioClock::new(BEGINNING)),
             archetypes: Arc::default(),
+            callbacks: Callbacks::default(),
             settings: HistorySettings::default(),
             shards: 1,
             boots: 0,

@@ -71,6 +71,7 @@ impl Node {
             shard_map,
             namespaces: Arc::clone(&world.namespaces) as _,
             archetypes: Arc::clone(&world.archetypes),
+            callbacks: Arc::new(world.callbacks.clone()),
             settings: world.settings.clone(),
             seed,
         };

@@ -37,6 +37,7 @@ impl ActivityState {
             | Deadline::TaskScheduleToStart
             | Deadline::TaskStartToClose
             | Deadline::Run
+            | Deadline::Callbacks
             | Deadline::Delete => false,
         };
         of_activity(&self.scheduled, &self.attempt).filter(|(_, deadline)| counts(deadline)).min()
@@ -59,6 +60,7 @@ pub(super) fn wake(run: &ActivityState, env: &mut Env<'_>) -> Verdict<ActivitySt
         | Deadline::TaskScheduleToStart
         | Deadline::TaskStartToClose
         | Deadline::Run
+        | Deadline::Callbacks
         | Deadline::Delete => return Verdict::Remove(()),
     }
     step.finish(())

@@ -50,6 +50,7 @@ impl WorkflowState {
                 self.volatile.buffered.push(Arc::clone(event));
             }
             Change::ClearBuffer(ids) => self.volatile.buffered.retain(|event| !ids.contains(&event.id)),
+            Change::Callback { id, progress } => self.apply_callback(id, progress),
             Change::SignalRequest(id) => {
                 self.volatile.signal_requests.insert(id.clone());
             }
@@ -157,7 +158,11 @@ impl WorkflowState {
     fn apply_at_once(&mut self, event: &HistoryEvent) {
         let Some(attributes) = &event.attributes else { return };
         match attributes {
-            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => self.options_updated(updated),
+            Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated) => {
+                self.options_updated(updated);
+                let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();
+                self.attached(updated, event.event_id, at);
+            }
             Attributes::WorkflowExecutionPausedEventAttributes(paused) => {
                 let at = event.event_time.as_ref().map(Timestamp::from_proto).unwrap_or_default();
                 self.paused(paused, at);
@@ -193,6 +198,7 @@ impl WorkflowState {
         self.memo = Arc::new(start.memo.clone().unwrap_or_default());
         self.search_attributes = Arc::new(start.search_attributes.clone().unwrap_or_default());
         self.start = Arc::new(start.clone());
+        self.register_callbacks("", "", &start.completion_callbacks, at);
     }
 
     fn closed(&mut self, event: &HistoryEvent, at: Timestamp, status: WorkflowExecutionStatus, next_run: &str) {

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use perdure_proto::{api::history::HistoryEvent, records};
 
 use super::{
+    callbacks::CallbackId,
     state::WorkflowState,
     updates::{PendingUpdate, UpdateNotice},
 };
@@ -27,6 +28,13 @@ pub enum Change {
     Buffer(Arc<records::BufferedEvent>),
     /// The buffer is emptied: its events, named by their numbers, follow as [`Change::Event`], or the run is closed.
     ClearBuffer(Vec<i64>),
+    /// How far a completion callback's delivery is from now on.
+    Callback {
+        /// Which callback.
+        id: CallbackId,
+        /// Its progress.
+        progress: Arc<records::CallbackProgress>,
+    },
     /// A signal's request id is remembered.
     SignalRequest(String),
     /// The volatile facts of the run, as they are from now on.
@@ -43,6 +51,7 @@ impl Change {
             Self::Attempt { .. }
             | Self::Buffer(_)
             | Self::ClearBuffer(_)
+            | Self::Callback { .. }
             | Self::SignalRequest(_)
             | Self::Run(_)
             | Self::Updates(_) => None,
@@ -53,9 +62,9 @@ impl Change {
 /// Something to do outside the run once the transition is durable.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NewTask {
-    /// A workflow task.
+    /// A workflow task for matching.
     Workflow(records::DispatchWorkflowTask),
-    /// An activity attempt.
+    /// An activity attempt for matching.
     Activity(records::DispatchActivityTask),
     /// Start a pending child.
     StartChild(records::StartChild),
@@ -67,6 +76,8 @@ pub enum NewTask {
     ReportClose(Box<records::ReportClose>),
     /// Apply the parent close policy to a child.
     CloseChild(Box<records::CloseChild>),
+    /// A completion callback to deliver.
+    Callback(records::DeliverCallback),
 }
 
 /// When a transition must be on disk.

@@ -39,6 +39,7 @@ impl Draft<'_, '_> {
         self.state.volatile.run.task = None;
         self.clear_sticky();
         self.state.volatile.run.first_task_at = 0;
+        self.trigger_callbacks(&attributes);
         self.emit_with(attributes, extras);
         self.drop_buffer();
         self.schedule_deletion();

@@ -24,6 +24,8 @@ pub enum Deadline {
     TaskStartToClose,
     /// The run's time is over.
     Run,
+    /// Completion callbacks are tried again.
+    Callbacks,
     /// A closed run's retention is over.
     Delete,
 }
@@ -95,11 +97,12 @@ pub fn of_timer(timer: &records::Timer) -> (Timestamp, Deadline) {
 }
 
 impl WorkflowState {
-    /// The earliest deadline, if the run waits for anything. A closed run waits for its deletion only, whatever
-    /// was pending when it closed.
+    /// The earliest deadline, if the run waits for anything. A closed run waits for its callbacks and its
+    /// deletion only, whatever was pending when it closed.
     pub fn next_deadline(&self) -> Option<(Timestamp, Deadline)> {
         let pending = self.volatile.deadlines.get_min().copied().filter(|_| self.is_open());
-        self.run_deadlines().chain(pending).min()
+        let callbacks = self.volatile.callback_retries.get_min().map(|(at, _)| (*at, Deadline::Callbacks));
+        self.run_deadlines().chain(pending).chain(callbacks).min()
     }
 
     /// Deadlines of the run itself: those that are not in the index.

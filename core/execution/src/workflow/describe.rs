@@ -8,12 +8,13 @@ use perdure_proto::{
     api::{
         activity::ActivityOptions,
         common::{SearchAttributes, WorkflowExecution},
-        enums::{EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
+        enums::{CallbackState, EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
         taskqueue::TaskQueue,
         workflow::{
-            PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints,
-            WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+            CallbackInfo, PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo,
+            ResetPoints, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
             WorkflowExecutionVersioningInfo,
+            callback_info::{self, UpdateWorkflowExecutionCompleted, WorkflowClosed, trigger::Variant as Trigger},
         },
         workflowservice::DescribeWorkflowExecutionResponse,
     },
@@ -22,6 +23,7 @@ use perdure_proto::{
 
 use super::{
     activity::{current_retry_interval, next_attempt_at},
+    callbacks::CallbackId,
     options::with_deprecated_fields,
     pause::PAUSE_ATTRIBUTE,
     state::WorkflowState,
@@ -36,6 +38,7 @@ pub fn describe(state: &WorkflowState) -> DescribeWorkflowExecutionResponse {
         pending_children: state.children.values().map(|child| pending_child(child)).collect(),
         pending_workflow_task: state.task().filter(|_| state.is_open()).map(pending_task),
         workflow_extended_info: Some(extended_info(state)),
+        callbacks: state.callbacks.iter().map(|(id, callback)| callback_info(state, id, callback)).collect(),
         ..Default::default()
     }
 }
@@ -107,7 +110,10 @@ fn versioning_info(state: &WorkflowState) -> Option<WorkflowExecutionVersioningI
 
 fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
     let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
-    let started = EventType::WorkflowExecutionStarted.into();
+    let info = |event_type: i32, event_id: i64| RequestIdInfo { event_type, event_id, buffered: event_id == 0 };
+    let started = info(EventType::WorkflowExecutionStarted.into(), 1);
+    let attached = state.attached_requests.iter();
+    let attached = attached.map(|(id, request)| (id.clone(), info(request.event_type, request.event_id)));
     let create = state.volatile.run.create_request_id.clone();
     let reset = state.record.reset.as_ref();
     WorkflowExecutionExtendedInfo {
@@ -118,8 +124,36 @@ fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
         last_reset_time: at(reset.map_or(0, |reset| reset.reset_time)),
         reset_run_id: state.volatile.run.reset_run_id.clone(),
         pause_info: state.pause_info(),
-        request_id_infos: [(create, RequestIdInfo { event_type: started, event_id: 1, buffered: false })].into(),
+        request_id_infos: attached.chain([(create, started)]).collect(),
         ..Default::default()
+    }
+}
+
+fn callback_info(state: &WorkflowState, id: &CallbackId, callback: &records::CompletionCallback) -> CallbackInfo {
+    let trigger = if callback.update_id.is_empty() {
+        Trigger::WorkflowClosed(WorkflowClosed {})
+    } else {
+        let update_id = callback.update_id.clone();
+        Trigger::UpdateWorkflowExecutionCompleted(UpdateWorkflowExecutionCompleted { update_id })
+    };
+    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
+    let standing_by = CallbackInfo {
+        callback: callback.callback.clone(),
+        trigger: Some(callback_info::Trigger { variant: Some(trigger) }),
+        registration_time: at(callback.registered_at),
+        state: CallbackState::Standby.into(),
+        ..Default::default()
+    };
+    match state.volatile.callbacks.get(id) {
+        None => standing_by,
+        Some(progress) => CallbackInfo {
+            state: progress.state,
+            attempt: progress.attempt,
+            last_attempt_complete_time: at(progress.last_attempt_complete_time),
+            last_attempt_failure: progress.last_attempt_failure.clone(),
+            next_attempt_schedule_time: at(progress.next_attempt_time),
+            ..standing_by
+        },
     }
 }
 

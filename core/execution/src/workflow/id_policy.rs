@@ -65,7 +65,7 @@ pub fn resolve(
     if !request_id.is_empty() && current.volatile.run.create_request_id == request_id {
         return Ok(Resolution::Repeat);
     }
-    if !request_id.is_empty() && current.volatile.run.attached_request_ids.iter().any(|known| known == request_id) {
+    if current.attached_requests.contains_key(request_id) {
         return Ok(Resolution::RepeatAttached);
     }
     if current.is_open() {

@@ -3,6 +3,7 @@
 mod activity;
 mod apply;
 mod buffer;
+pub mod callbacks;
 pub mod calls;
 mod change;
 mod close;
@@ -28,6 +29,7 @@ pub mod timers;
 pub mod updates;
 mod visibility;
 
+pub use callbacks::CallbackId;
 pub use change::{Change, Durability, NewTask, Transition};
 pub use deadline::Deadline;
 pub use start::{NewRun, Signal};

@@ -23,7 +23,6 @@ use perdure_proto::{
 };
 
 use super::{
-    calls::attach,
     change::{Change, NewTask},
     close::SERVER_IDENTITY,
     draft::{Draft, EventExtras},
@@ -153,7 +152,6 @@ struct Traces<'a> {
     /// Starts of activities: event id and worker by the activity's scheduled event.
     starts: BTreeMap<i64, (i64, &'a str)>,
     signals: Vec<&'a str>,
-    attached: Vec<&'a str>,
 }
 
 impl<'a> Traces<'a> {
@@ -169,11 +167,6 @@ impl<'a> Traces<'a> {
                 }
                 Some(Attributes::WorkflowExecutionSignaledEventAttributes(signal)) if !signal.request_id.is_empty() => {
                     traces.signals.push(&signal.request_id);
-                }
-                Some(Attributes::WorkflowExecutionOptionsUpdatedEventAttributes(updated))
-                    if !updated.attached_request_id.is_empty() =>
-                {
-                    traces.attached.push(&updated.attached_request_id);
                 }
                 // The state keeps what any other event tells.
                 _ => {}
@@ -193,9 +186,6 @@ impl Draft<'_, '_> {
         let traces = Traces::of(events);
         for request_id in traces.signals {
             self.change(Change::SignalRequest(request_id.to_owned()));
-        }
-        for request_id in traces.attached {
-            attach::remember(&mut self.state.volatile.run.attached_request_ids, request_id);
         }
         self.fail_forked_task(events, runs, reason);
         for (id, (started_event_id, worker)) in traces.starts {
@@ -332,14 +322,9 @@ impl Draft<'_, '_> {
     }
 
     fn reapply_options(&mut self, updated: &WorkflowExecutionOptionsUpdatedEventAttributes, event: &HistoryEvent) {
-        let attached = &updated.attached_request_id;
-        if !attached.is_empty() {
-            let known = &mut self.state.volatile.run.attached_request_ids;
-            if known.contains(attached) {
-                // The start that it tells of is attached already, by an event before the point.
-                return;
-            }
-            attach::remember(known, attached);
+        if self.state.attached_requests.contains_key(&updated.attached_request_id) {
+            // The start that it tells of is attached already, by an event before the point.
+            return;
         }
         self.update_options(updated.clone(), EventExtras { links: event.links.clone(), ..Default::default() });
     }

@@ -249,7 +249,7 @@ impl Draft<'_, '_> {
                 ContinueAsNewInitiator::CronSchedule => Vec::new(),
                 ContinueAsNewInitiator::Unspecified
                 | ContinueAsNewInitiator::Workflow
-                | ContinueAsNewInitiator::Retry => previous.completion_callbacks.clone(),
+                | ContinueAsNewInitiator::Retry => self.state.inherited_callbacks(),
             },
             identity: String::new(),
             eager_execution_accepted: false,

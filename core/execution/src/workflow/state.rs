@@ -13,7 +13,7 @@ use perdure_proto::{
     records,
 };
 
-use super::{deadline::Deadline, updates::PendingUpdate};
+use super::{callbacks::CallbackId, deadline::Deadline, updates::PendingUpdate};
 
 /// A workflow run.
 ///
@@ -47,6 +47,11 @@ pub struct WorkflowState {
     pub external_cancels: OrdMap<i64, Arc<records::PendingCancel>>,
     /// Updates that were accepted, or admitted by an event, by id.
     pub updates: OrdMap<String, records::Update>,
+    /// Completion callbacks, those that are done included. Their `progress` is `None` here: see
+    /// [`Volatile::callbacks`].
+    pub callbacks: OrdMap<CallbackId, Arc<records::CompletionCallback>>,
+    /// Requests attached to the run after its start, by their id.
+    pub attached_requests: OrdMap<String, records::AttachedRequest>,
     /// What events do not tell.
     pub volatile: Volatile,
 }
@@ -66,6 +71,10 @@ pub struct Volatile {
     pub updates: Vec<Arc<PendingUpdate>>,
     /// Deadlines of activities and timers, earliest first. Derived from them.
     pub deadlines: OrdSet<(Timestamp, Deadline)>,
+    /// Progress of the completion callbacks that were triggered.
+    pub callbacks: OrdMap<CallbackId, Arc<records::CallbackProgress>>,
+    /// Callbacks that wait for their next try, earliest first. Derived from their progress.
+    pub callback_retries: OrdSet<(Timestamp, CallbackId)>,
 }
 
 impl WorkflowState {
@@ -85,6 +94,8 @@ impl WorkflowState {
             external_signals: OrdMap::new(),
             external_cancels: OrdMap::new(),
             updates: OrdMap::new(),
+            callbacks: OrdMap::new(),
+            attached_requests: OrdMap::new(),
             volatile: Volatile::default(),
         }
     }

@@ -37,7 +37,8 @@ pub fn decide(state: &WorkflowState, env: &mut Env<'_>) -> Woken {
     let mut draft = Draft::new(state, env);
     let mut wake = false;
     for _ in 0..DUE_MAX {
-        let Some((_, deadline)) = due(&draft.state, now).filter(|_| draft.state.is_open()) else { break };
+        let next = due(&draft.state, now).map(|(_, deadline)| deadline);
+        let Some(deadline) = next.filter(|next| draft.state.is_open() || *next == Deadline::Callbacks) else { break };
         wake |= draft.reach(deadline);
     }
     if wake && draft.state.is_open() {
@@ -73,6 +74,10 @@ impl Draft<'_, '_> {
             }
             Deadline::Run => {
                 self.time_out();
+                false
+            }
+            Deadline::Callbacks => {
+                self.retry_callbacks();
                 false
             }
             Deadline::Delete => false,

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::{
     kit::{BEGIN, Kit, family::*, make::*},
+    random_acts::some_callback,
     random_runs::any_span,
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct Beginning {
     signal: bool,
     /// A child; it may begin at once, or waits for its parent.
     child: Option<bool>,
+    callbacks: usize,
 }
 
 pub(crate) fn any_beginning() -> impl Strategy<Value = Beginning> {
@@ -31,8 +33,8 @@ pub(crate) fn any_beginning() -> impl Strategy<Value = Beginning> {
     // The frontend lets no invalid policy through.
     let policy = prop_oneof![Just(None), (0..4i32).prop_map(retries)];
     let child = prop_oneof![3 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
-    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>(), child).prop_map(
-        |(timeouts, delay, cron, policy, eager, signal, child)| Beginning {
+    ([spans(), spans(), spans()], spans(), cron, policy, any::<bool>(), any::<bool>(), (child, 0..3usize)).prop_map(
+        |(timeouts, delay, cron, policy, eager, signal, (child, callbacks))| Beginning {
             timeouts,
             delay,
             cron,
@@ -40,6 +42,7 @@ pub(crate) fn any_beginning() -> impl Strategy<Value = Beginning> {
             eager,
             signal,
             child,
+            callbacks,
         },
     )
 }
@@ -50,6 +53,7 @@ pub(crate) fn begin(beginning: &Beginning) -> Kit {
     namespace.limits.id_length_max = 10;
     namespace.limits.blob_size_max = 280;
     namespace.limits.memo_size_max = 400;
+    namespace.limits.callbacks_per_execution_max = 5;
     namespace.limits.pending_activities_max = 3;
     namespace.limits.pending_children_max = 3;
     namespace.limits.pending_external_signals_max = 2;
@@ -73,6 +77,7 @@ pub(crate) fn begin(beginning: &Beginning) -> Kit {
         request.cron_schedule = beginning.cron.to_owned();
         request.retry_policy.clone_from(&beginning.policy);
         request.request_eager_execution = beginning.eager;
+        request.completion_callbacks = vec![some_callback(); beginning.callbacks];
     };
     Kit::start_run(namespace, BEGIN, first, adjust, |new| {
         let Some(held) = beginning.child else { return };

@@ -12,11 +12,11 @@ use perdure_proto::{
         },
         common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
         enums::{
-            CancelExternalWorkflowExecutionFailedCause as CancelCause, CommandType, EventType, QueryRejectCondition,
-            ResetReapplyExcludeType, SignalExternalWorkflowExecutionFailedCause as SignalCause,
+            CancelExternalWorkflowExecutionFailedCause as CancelCause, CommandType, QueryRejectCondition,
+            SignalExternalWorkflowExecutionFailedCause as SignalCause,
             StartChildWorkflowExecutionFailedCause as StartCause, WorkflowTaskFailedCause,
         },
-        history::{HistoryEvent, history_event::Attributes as HistoryAttributes},
+        history::history_event::Attributes as HistoryAttributes,
         workflowservice::respond_workflow_task_completed_request::Capabilities,
     },
     records, tokens,
@@ -24,6 +24,7 @@ use perdure_proto::{
 use proptest::prelude::*;
 
 use crate::kit::{Kit, Worker, family::*, make::*};
+use crate::random_acts::{attach, deliver, reset};
 use crate::random_beginnings::{any_beginning, begin};
 use crate::random_words::{Word, any_words, reapply, words_of};
 
@@ -34,6 +35,8 @@ enum Step {
     Complete(Box<Completion>),
     FailTask { cause: i32 },
     Signal { id: u8, size: usize, hasty: bool },
+    Attach { request: u8, callbacks: usize },
+    Deliver { pick: u8, end: u8, stale: bool },
     Cancel,
     Terminate,
     StartActivity { pick: u8, stale: bool },
@@ -254,6 +257,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (0..4u8, 0..3usize, rarely())
             .prop_map(|(id, size, hasty)| Step::Signal { id, size: size * 400, hasty }),
         1 => Just(Step::Cancel),
+        2 => (0..4u8, 0..3usize).prop_map(|(request, callbacks)| Step::Attach { request, callbacks }),
+        4 => (any::<u8>(), 0..3u8, rarely()).prop_map(|(pick, end, stale)| Step::Deliver { pick, end, stale }),
         5 => (any::<u8>(), rarely()).prop_map(|(pick, stale)| Step::StartActivity { pick, stale }),
         6 => (any::<u8>(), any_outcome(), prop::bool::weighted(0.7), rarely(), rarely())
             .prop_map(|(pick, outcome, start, by_id, stale)| {
@@ -326,6 +331,8 @@ fn happen(kit: &mut Kit, step: &Step) {
             signal.attributes.input = bulk(*size);
             let _ = kit.signal_with(signal, *hasty);
         }
+        Step::Attach { request, callbacks } => attach(kit, *request, *callbacks),
+        Step::Deliver { pick, end, stale } => deliver(kit, *pick, *end, *stale),
         Step::Cancel => kit.cancel().unwrap(),
         Step::Terminate => drop(kit.terminate()),
         Step::StartActivity { pick, stale } => start_activity(kit, *pick, *stale),
@@ -380,24 +387,6 @@ fn happen(kit: &mut Kit, step: &Step) {
         Step::Pass(by) => kit.pass(*by),
         Step::Oversleep(by) => kit.oversleep(*by),
     }
-}
-
-/// Resets to one of the points where a workflow task was pending, or to any event.
-fn reset(kit: &mut Kit, pick: u8, odd: bool, excluded: bool) {
-    let points: Vec<i64> =
-        kit.events.windows(2).filter(|pair| is_point(&pair[0])).map(|pair| pair[1].event_id).collect();
-    let any = i64::from(pick) % 40 - 1;
-    let point = points.get(usize::from(pick) % points.len().max(1)).copied().filter(|_| !odd);
-    let outcome = kit.reset(point.unwrap_or(any), |request| {
-        if excluded {
-            request.reset_reapply_exclude_types = vec![ResetReapplyExcludeType::Signal.into()];
-        }
-    });
-    assert!(outcome.is_ok() || point.is_none(), "{outcome:?} at {point:?}");
-}
-
-fn is_point(event: &HistoryEvent) -> bool {
-    matches!(event.event_type(), EventType::WorkflowTaskScheduled | EventType::WorkflowTaskStarted)
 }
 
 fn complete_task(kit: &mut Kit, completion: &Completion) {

@@ -249,7 +249,7 @@ fn resets_of_resets() {
     kit.tick(SECOND);
     let mut second = after_reset(&mut kit, 5);
     assert!(reset::repeated(&second.state, &reset_request(5)).is_some());
-    assert_eq!(second.state.volatile.run.attached_request_ids, ["start-2"]);
+    assert_eq!(second.state.attached_requests.keys().collect::<Vec<_>>(), ["start-2"]);
     second.tick(SECOND);
     second.turn(vec![marker("m")]);
     let finish = second.state.next_event_id() - 2;

@@ -49,7 +49,7 @@ impl Shard {
                 Some(cause) => Err(cause),
                 None => return self.retry_task(at.id, ctx),
             },
-            Some(Heard::Told(Ok(())) | Heard::Started(_)) => Ok(()),
+            Some(Heard::Told(Ok(())) | Heard::Started(_) | Heard::Delivered(_)) => Ok(()),
         };
         self.record_cancel(at, event_id, namespace.name.clone(), outcome, ctx);
     }

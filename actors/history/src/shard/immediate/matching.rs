@@ -121,6 +121,7 @@ fn add_task(task: &records::ImmediateTask, now: Timestamp) -> Option<AddTask> {
         | Task::SignalExternal(_)
         | Task::CancelExternal(_)
         | Task::ReportClose(_)
-        | Task::CloseChild(_) => return None,
+        | Task::CloseChild(_)
+        | Task::Callback(_) => return None,
     })
 }

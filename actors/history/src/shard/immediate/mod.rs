@@ -8,6 +8,7 @@
 //! A new kind of task needs a message in `records.proto`, a variant of `NewTask`, a file here, and its lines in
 //! `begin_task`, `task_heard` and, when it is about a run, `work_task`.
 
+mod callback;
 mod cancel_external;
 mod close_child;
 mod matching;
@@ -20,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use perdure_execution::{
     Env,
-    workflow::{Decision, NewTask, WorkflowState, calls, limits},
+    workflow::{Decision, NewTask, WorkflowState, callbacks::Delivery, calls, limits},
 };
 use perdure_kernel::{
     Archetype, BusinessKey, ExecutionKey, Namespace, NamespaceId, ServiceResult, Timestamp, error::Retry,
@@ -29,7 +30,10 @@ use perdure_proto::records::{self, immediate_task::Task};
 use perdure_rpc::{Ask, Caller, HistoryCall};
 use perdure_runtime::Ctx;
 
-pub(super) use self::queue::Immediate;
+pub(super) use self::{
+    callback::{CallbackTried, Deliveries},
+    queue::Immediate,
+};
 use super::{Shard, commit::AfterCommit, holder::Holder, message::ShardMsg, work::Job};
 
 /// Wait before a task of a namespace that is not known here is tried.
@@ -45,6 +49,8 @@ pub(crate) enum Heard {
     Told(ServiceResult<()>),
     /// A child was started, under this run id.
     Started(ServiceResult<String>),
+    /// A try to deliver a completion callback ended so.
+    Delivered(Delivery),
 }
 
 /// A task at work on its run.
@@ -90,7 +96,7 @@ impl Shard {
             // A kind that this version does not know: a newer one wrote it, and it stays for that.
             Some(None) => tracing::error!(shard = %self.id, id, "immediate task of an unknown kind"),
             Some(Some(Task::WorkflowTask(_) | Task::ActivityTask(_))) => self.offer(id, ctx),
-            Some(Some(Task::StartChild(_) | Task::SignalExternal(_) | Task::CancelExternal(_))) => {
+            Some(Some(Task::StartChild(_) | Task::SignalExternal(_) | Task::CancelExternal(_) | Task::Callback(_))) => {
                 self.submit_task(id, None, ctx);
             }
             Some(Some(Task::ReportClose(_))) => self.report_close(id, ctx),
@@ -108,16 +114,17 @@ impl Shard {
             (Task::StartChild(_) | Task::SignalExternal(_) | Task::CancelExternal(_), heard) => {
                 self.submit_task(id, Some(heard), ctx);
             }
-            (_, Heard::Started(_)) => {}
+            (_, Heard::Started(_) | Heard::Delivered(_)) | (Task::Callback(_), Heard::Told(_)) => {}
         }
     }
 
     /// Works on a task that is about a run.
-    pub(super) fn work_task(&mut self, at: AtWork<'_>, heard: Option<Heard>, ctx: &Ctx<Self>) {
+    pub(super) fn work_task(&mut self, at: AtWork<'_>, heard: Option<Heard>, ctx: &mut Ctx<Self>) {
         let Some(Some(task)) = self.immediate.get(at.id).map(|task| task.task.clone()) else { return };
         match task {
             Task::StartChild(task) => self.start_child(at, task.initiated_event_id, heard, ctx),
             Task::SignalExternal(task) => self.signal_external(at, task.initiated_event_id, heard, ctx),
+            Task::Callback(task) => self.callback(at, task, heard, ctx),
             Task::CancelExternal(task) => self.cancel_external(at, task.initiated_event_id, heard, ctx),
             Task::WorkflowTask(_) | Task::ActivityTask(_) | Task::ReportClose(_) | Task::CloseChild(_) => {}
         }
@@ -218,6 +225,7 @@ pub(super) fn stored_task(id: i64, key: &ExecutionKey, task: NewTask) -> records
         NewTask::CancelExternal(task) => Task::CancelExternal(task),
         NewTask::ReportClose(task) => Task::ReportClose(*task),
         NewTask::CloseChild(task) => Task::CloseChild(*task),
+        NewTask::Callback(task) => Task::Callback(task),
     };
     records::ImmediateTask { id, execution: Some(execution_ref(key)), task: Some(task) }
 }

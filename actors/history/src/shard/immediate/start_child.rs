@@ -43,7 +43,7 @@ impl Shard {
                 };
             }
             Some(Heard::Told(Err(error))) if error.kind.retry() == Retry::Yes => return self.retry_task(at.id, ctx),
-            Some(Heard::Told(_)) => return self.immediate.finish(at.id),
+            Some(Heard::Told(_) | Heard::Delivered(_)) => return self.immediate.finish(at.id),
             Some(Heard::Started(Ok(_))) | None => {}
         }
         let namespace = NamespaceId::from(child.namespace_id.as_str());

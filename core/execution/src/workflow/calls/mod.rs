@@ -5,6 +5,7 @@
 
 pub mod activity_outcome;
 pub mod attach;
+pub mod callback_tried;
 pub mod cancel;
 pub mod child_closed;
 pub mod child_start;

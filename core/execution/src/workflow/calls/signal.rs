@@ -31,13 +31,13 @@ pub fn from_request(request: SignalWorkflowExecutionRequest) -> Signal {
 }
 
 /// Records a signal and wakes the workflow. A request id that was seen before is a repeat: nothing
-/// happens, successfully. While the first workflow task waits for its backoff the signal waits with it,
+/// happens, successfully, even when the run is closed by now. While the first workflow task waits for its backoff the signal waits with it,
 /// unless it is `hasty` (signal-with-start).
 pub fn decide(state: &WorkflowState, signal: Signal, hasty: bool, env: &mut Env<'_>) -> ServiceResult<Decision<()>> {
-    require_open(state)?;
     if !signal.request_id.is_empty() && state.volatile.signal_requests.contains(&signal.request_id) {
         return Ok(Decision::nothing(()));
     }
+    require_open(state)?;
     let signals_max = env.limits().signals_per_execution_max;
     let signals = usize::try_from(state.record.signal_count).unwrap_or(0) + waiting_signals(state);
     if signals_max > 0 && signals >= signals_max {

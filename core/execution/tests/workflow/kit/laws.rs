@@ -10,10 +10,13 @@ use perdure_execution::{
         visibility_record,
     },
 };
-use perdure_kernel::VisibilityRecord;
-use perdure_proto::api::{
-    enums::{EventType, ParentClosePolicy},
-    history::{HistoryEvent, history_event::Attributes},
+use perdure_kernel::{Timestamp, VisibilityRecord};
+use perdure_proto::{
+    api::{
+        enums::{CallbackState, EventType, ParentClosePolicy},
+        history::{HistoryEvent, history_event::Attributes},
+    },
+    records,
 };
 
 use super::{Kit, Stored};
@@ -49,6 +52,7 @@ pub(crate) fn check(kit: &Kit, transition: &Transition) {
     task_is_sound(&history, after);
     dispatched(before, transition);
     family(before, transition);
+    callbacks(before, transition);
     woken(&history, after);
     remembered(after);
     if transition.durability == Durability::InMemory {
@@ -303,6 +307,31 @@ fn family(before: &WorkflowState, transition: &Transition) {
     assert_eq!(count(&|task| matches!(task, NewTask::CloseChild(_))), expected, "children of a parent that closes");
 }
 
+/// Callbacks stand by while the run is open, are known, and each try has its task.
+fn callbacks(before: &WorkflowState, transition: &Transition) {
+    let after = &transition.state;
+    let mut fresh = Vec::new();
+    for (id, progress) in &after.volatile.callbacks {
+        assert!(after.callbacks.contains_key(id), "{id:?}");
+        assert_eq!(progress.state() == CallbackState::BackingOff, progress.next_attempt_time != 0);
+        let scheduled = |progress: &records::CallbackProgress| progress.state() == CallbackState::Scheduled;
+        if scheduled(progress) && !before.volatile.callbacks.get(id).is_some_and(|before| scheduled(before)) {
+            fresh.push((id.request_id.clone(), id.index, progress.attempt));
+        }
+    }
+    let sent = transition.tasks.iter().filter_map(|task| match task {
+        NewTask::Callback(task) => Some((task.request_id.clone(), task.index, task.attempt)),
+        _ => None,
+    });
+    let mut sent: Vec<_> = sent.collect();
+    sent.sort();
+    assert_eq!(sent, fresh, "tasks of callbacks");
+    assert!(!after.is_open() || after.volatile.callbacks.is_empty(), "the run is open");
+    let due = after.volatile.callbacks.iter().filter(|(_, progress)| progress.next_attempt_time != 0);
+    let due = due.map(|(id, progress)| (Timestamp::from_nanos(progress.next_attempt_time), id.clone()));
+    assert_eq!(due.collect::<OrdSet<_>>(), after.volatile.callback_retries);
+}
+
 /// The workflow hears of whatever happened to it.
 fn woken(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
     if !after.is_open()
@@ -358,7 +387,8 @@ fn closed(history: &[Arc<HistoryEvent>], after: &WorkflowState) {
     assert_eq!(after.record.close_event_id, history.last().unwrap().event_id);
     assert_eq!(after.task(), None);
     assert_eq!(after.volatile.buffered, Vec::new());
-    assert!(matches!(after.next_deadline(), Some((_, deadline::Deadline::Delete))), "{:?}", after.next_deadline());
+    let next = after.next_deadline().map(|(_, deadline)| deadline);
+    assert!(matches!(next, Some(deadline::Deadline::Delete | deadline::Deadline::Callbacks)), "{next:?}");
 }
 
 /// What the store holds is all of the run, and gives it back.
@@ -374,6 +404,8 @@ pub(crate) fn check_stored(kit: &Kit) {
     all.extend(state.external_cancels.keys().copied().map(WorkflowItem::ExternalCancel));
     all.extend(state.volatile.buffered.iter().map(|waiting| WorkflowItem::Buffered(waiting.id)));
     all.extend(state.updates.keys().cloned().map(WorkflowItem::Update));
+    all.extend(state.callbacks.keys().cloned().map(WorkflowItem::Callback));
+    all.extend(state.attached_requests.keys().cloned().map(WorkflowItem::AttachedRequest));
     let all: Stored = all.iter().filter_map(|item| Some((item.stored_key(), item.encode(state)?))).collect();
     assert_eq!(kit.stored, all, "the touched items bring the store up to date");
     let decoded = items::decode(state.key.clone(), &encode_record(state), all).unwrap();
