@@ -175,6 +175,14 @@ served! {
     SYNC_MATCH_WAIT: Time, "matching.syncMatchWaitDuration", TaskQueue, millis(200), Any, "how long a task waits for a poller before it is written down";
     TASK_QUEUE_IDLE: Time, "matching.maxTaskQueueIdleTime", TaskQueue, secs(5 * 60), Positive, "how long an unused task queue stays in memory";
 
+    PRIORITY_LEVELS: Count, "matching.priorityLevels", TaskQueue, 5, Positive, "priority levels; above 10 it is 10";
+    NAMESPACE_DISPATCH_RATE: Ratio, "admin.matchingNamespaceToPartitionDispatchRate", Namespace, 10_000.0, Any, "tasks a second that a partition of any of the namespace's queues gives out";
+    QUEUE_DISPATCH_RATE: Ratio, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", TaskQueue, 1000.0, Any, "tasks a second that a partition of the queue gives out";
+    SCALING_WAIT: Time, "matching.pollerScalingWaitTime", TaskQueue, secs(1), Any, "wait of a poll after which its worker is told to send fewer";
+    SCALING_BACKLOG_AGE: Time, "matching.pollerScalingMinimumBacklog", TaskQueue, millis(200), Any, "age of a backlog from which workers are told to send more polls";
+    SCALING_RATE: Ratio, "matching.pollerScalingDecisionsPerSecond", TaskQueue, 10.0, Any, "how often a second workers are told that";
+    SCALING_RATIO: Ratio, "matching.pollerScalingTaskAddToDispatchRatio", TaskQueue, 1.2, Any, "tasks added for each one given out over which workers are told that";
+
     // Workers.
     WORKER_HEARTBEATS: Switch, "frontend.WorkerHeartbeatsEnabled", Namespace, true, Any, "whether workers may tell about themselves";
     CANCEL_POLLS_ON_SHUTDOWN: Switch, "frontend.enableCancelWorkerPollsOnShutdown", Namespace, false, Any, "whether a worker's polls end when it says that it shuts down";

@@ -53,7 +53,7 @@ pub struct KeepAlive {
 }
 
 /// What a task queue goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TaskQueueSettings {
     /// Partitions that polls go to; at least 1.
     pub read_partitions: usize,
@@ -65,6 +65,18 @@ pub struct TaskQueueSettings {
     pub sync_match_wait: Duration,
     /// How long the queue stays in memory unused.
     pub idle_max: Duration,
+    /// Priority levels.
+    pub priority_levels: usize,
+    /// Dispatches a second of one partition.
+    pub dispatch_rate_max: f64,
+    /// Wait of a poll after which its worker is told to send fewer.
+    pub scaling_wait: Duration,
+    /// Age of a backlog from which workers are told to send more.
+    pub scaling_backlog_age: Duration,
+    /// How often a second workers are told that.
+    pub scaling_rate: f64,
+    /// Tasks added for each one given out over which workers are told that.
+    pub scaling_ratio: f64,
 }
 
 /// How many workers the registry knows, and for how long.
@@ -217,6 +229,14 @@ impl Settings {
             long_poll: self.value(served::TASK_LONG_POLL, at),
             sync_match_wait: self.value(served::SYNC_MATCH_WAIT, at),
             idle_max: self.value(served::TASK_QUEUE_IDLE, at),
+            priority_levels: self.value(served::PRIORITY_LEVELS, at),
+            dispatch_rate_max: self
+                .value(served::QUEUE_DISPATCH_RATE, at)
+                .min(self.value(served::NAMESPACE_DISPATCH_RATE, At::Namespace(namespace))),
+            scaling_wait: self.value(served::SCALING_WAIT, at),
+            scaling_backlog_age: self.value(served::SCALING_BACKLOG_AGE, at),
+            scaling_rate: self.value(served::SCALING_RATE, at),
+            scaling_ratio: self.value(served::SCALING_RATIO, at),
         }
     }
 

@@ -103,6 +103,7 @@ operations! {
     ResetStickyTaskQueue = "ResetStickyTaskQueue",
     ShutdownWorker = "ShutdownWorker",
     DescribeTaskQueue = "DescribeTaskQueue",
+    UpdateTaskQueueConfig = "UpdateTaskQueueConfig",
     RecordWorkerHeartbeat = "RecordWorkerHeartbeat",
     ListWorkers = "ListWorkers",
     CountWorkers = "CountWorkers",

@@ -145,6 +145,7 @@ scoped! { |request| Scope::Named(&request.namespace) =>
     ws::ResetStickyTaskQueueRequest,
     ws::ShutdownWorkerRequest,
     ws::DescribeTaskQueueRequest,
+    ws::UpdateTaskQueueConfigRequest,
     ws::RecordWorkerHeartbeatRequest,
     ws::ListWorkersRequest,
     ws::CountWorkersRequest,

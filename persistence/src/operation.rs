@@ -26,6 +26,8 @@ pub enum Operation {
     AppendTasks,
     /// [`crate::TaskQueueStore::read_tasks`].
     ReadTasks,
+    /// [`crate::TaskQueueStore::summarize_backlog`].
+    SummarizeBacklog,
     /// [`crate::TaskQueueStore::ack_tasks`].
     AckTasks,
     /// [`crate::TaskQueueStore::put_queue_record`].
@@ -63,7 +65,7 @@ type Names = (Operation, &'static str, &'static str, &'static str, &'static str)
 
 /// One line per operation, in the order of their numbers. Where Temporal makes several calls for one
 /// of ours, the line names the one that stands for it on dashboards.
-const NAMES: [Names; 26] = {
+const NAMES: [Names; 27] = {
     use Operation as O;
     [
         (O::AcquireShard, "acquire_shard", "ShardStore", "UpdateShard", "UpdateShard"),
@@ -77,6 +79,7 @@ const NAMES: [Names; 26] = {
         (O::AcquireQueue, "acquire_queue", "TaskStore", "CreateTaskQueue", "CreateTaskQueue"),
         (O::AppendTasks, "append_tasks", "TaskStore", "CreateTasks", "CreateTasks"),
         (O::ReadTasks, "read_tasks", "TaskStore", "GetTasks", "GetTasks"),
+        (O::SummarizeBacklog, "summarize_backlog", "TaskStore", "CountTasks", "GetTasks"),
         (O::AckTasks, "ack_tasks", "TaskStore", "CompleteTasksLessThan", "CompleteTasksLessThan"),
         (O::PutQueueRecord, "put_queue_record", "TaskStore", "UpdateTaskQueue", "UpdateTaskQueue"),
         (O::ListQueues, "list_queues", "TaskStore", "ListTaskQueue", "ListTaskQueue"),

@@ -20,10 +20,12 @@ const FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
 /// What a development server has in place of Temporal's defaults: those rates share a cluster among
 /// tenants, and here they would only be in the way of the one user.
-const DEVELOPMENT_DEFAULTS: [(&str, i64); 5] = [
+const DEVELOPMENT_DEFAULTS: [(&str, i64); 7] = [
     ("frontend.rps", 1_000_000),
     ("frontend.namespaceRPS", 1_000_000),
     ("frontend.namespaceCount", 50_000),
+    ("admin.matchingNamespaceToPartitionDispatchRate", 1_000_000),
+    ("admin.matchingNamespaceTaskqueueToPartitionDispatchRate", 1_000_000),
     // One node has no use for several partitions: they only spread pollers away from tasks.
     ("matching.numTaskqueueReadPartitions", 1),
     ("matching.numTaskqueueWritePartitions", 1),

@@ -244,10 +244,21 @@ impl perdure_matching::SettingsSource for MatchingSettings {
         let machine = perdure_task_queue::Settings {
             sync_match_wait: found.sync_match_wait,
             idle_max: found.idle_max,
+            priority_levels: found.priority_levels,
+            scaling_wait: found.scaling_wait,
+            scaling_backlog_age: found.scaling_backlog_age,
+            scaling_rate: found.scaling_rate,
+            scaling_ratio: found.scaling_ratio,
             ..Default::default()
         };
         let (read_partitions, write_partitions) = partitions(&found);
-        QueueSettings { read_partitions, write_partitions, long_poll: found.long_poll, machine }
+        QueueSettings {
+            read_partitions,
+            write_partitions,
+            dispatch_rate_max: found.dispatch_rate_max,
+            long_poll: found.long_poll,
+            machine,
+        }
     }
 
     fn partitions(&self, namespace: &str, queue: &QueueName) -> (u32, u32) {

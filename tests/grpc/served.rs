@@ -11,7 +11,7 @@ use crate::{
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 57] = [
+const WORKFLOW: [(&str, Test); 58] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -61,6 +61,7 @@ const WORKFLOW: [(&str, Test); 57] = [
     ("FetchWorkerConfig", workers::workers_are_not_configured_from_here),
     ("UpdateWorkerConfig", workers::workers_are_not_configured_from_here),
     ("ListTaskQueuePartitions", task_queues::partitions_are_listed),
+    ("UpdateTaskQueueConfig", task_queues::a_queue_is_configured),
     ("StartActivityExecution", standalone_activities::an_activity_runs_and_its_outcome_is_kept),
     ("DescribeActivityExecution", standalone_activities::an_activity_runs_and_its_outcome_is_kept),
     ("PollActivityExecution", standalone_activities::waits_end_with_the_change_or_in_time_with_nothing),

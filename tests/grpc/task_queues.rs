@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use perdure_proto::api::{
-    enums::{DescribeTaskQueueMode, TaskQueueType},
-    taskqueue::TaskQueue,
-    workflowservice as ws,
+    enums::{DescribeTaskQueueMode, RateLimitSource, TaskQueueType},
+    taskqueue::{RateLimit, TaskQueue},
+    workflowservice::{self as ws, update_task_queue_config_request::RateLimitUpdate},
 };
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -143,6 +143,107 @@ pub(crate) async fn partitions_are_listed() {
         (named("/_sys/x/1"), "task queue name cannot start with reserved prefix /_sys/"),
     ] {
         refused(list(queue).await, Code::InvalidArgument, "", text);
+    }
+    server.stop().await;
+}
+
+fn limit(rate: Option<f32>, reason: &str) -> Option<RateLimitUpdate> {
+    let rate_limit = rate.map(|requests_per_second| RateLimit { requests_per_second });
+    Some(RateLimitUpdate { rate_limit, reason: reason.to_owned() })
+}
+
+#[tokio::test]
+pub(crate) async fn a_queue_is_configured() {
+    let server = Server::start().await;
+    let flow = Flow::new(&server);
+    let change = ws::UpdateTaskQueueConfigRequest {
+        namespace: NAMESPACE.to_owned(),
+        identity: "operator".to_owned(),
+        task_queue: flow.queue.clone(),
+        task_queue_type: TaskQueueType::Activity.into(),
+        ..Default::default()
+    };
+    let update = async |request| {
+        server.rpc().update_task_queue_config(request).await.map(|response| response.into_inner().config.unwrap())
+    };
+    let described = async || {
+        let request = ws::DescribeTaskQueueRequest { report_config: true, ..describe(&flow, TaskQueueType::Activity) };
+        server.rpc().describe_task_queue(request).await.unwrap().into_inner()
+    };
+    assert_eq!(described().await.config, None);
+    assert_eq!(described().await.effective_rate_limit.unwrap().rate_limit_source(), RateLimitSource::System);
+
+    let config = update(ws::UpdateTaskQueueConfigRequest {
+        update_queue_rate_limit: limit(Some(5.0), "because"),
+        set_fairness_weight_overrides: [("a".to_owned(), 2.0), ("b".to_owned(), 3.0)].into(),
+        ..change.clone()
+    })
+    .await
+    .unwrap();
+    let queue_limit = config.queue_rate_limit.as_ref().unwrap();
+    let metadata = queue_limit.metadata.as_ref().unwrap();
+    assert_eq!(queue_limit.rate_limit.unwrap().requests_per_second, 5.0);
+    assert_eq!((&*metadata.reason, &*metadata.update_identity), ("because", "operator"));
+    assert!(metadata.update_time.is_some());
+    let shown = described().await;
+    assert_eq!(shown.config, Some(config));
+    let rate = shown.effective_rate_limit.unwrap();
+    assert_eq!((rate.requests_per_second, rate.rate_limit_source()), (5.0, RateLimitSource::Api));
+
+    let config = update(ws::UpdateTaskQueueConfigRequest {
+        update_queue_rate_limit: limit(None, "no longer"),
+        update_fairness_key_rate_limit_default: limit(Some(2.0), ""),
+        unset_fairness_weight_overrides: vec!["a".to_owned()],
+        ..change.clone()
+    })
+    .await
+    .unwrap();
+    assert_eq!(config.queue_rate_limit.unwrap().rate_limit, None);
+    assert_eq!(config.fairness_weight_overrides, [("b".to_owned(), 3.0)].into());
+    assert_eq!(config.fairness_keys_rate_limit_default.unwrap().rate_limit.unwrap().requests_per_second, 2.0);
+
+    let workflow = TaskQueueType::Workflow.into();
+    for (request, text) in [
+        (
+            ws::UpdateTaskQueueConfigRequest {
+                task_queue_type: workflow,
+                update_queue_rate_limit: limit(Some(5.0), ""),
+                ..change.clone()
+            },
+            "Setting rate limit on workflow task queues is not allowed.",
+        ),
+        (
+            ws::UpdateTaskQueueConfigRequest { update_queue_rate_limit: limit(Some(-5.0), ""), ..change.clone() },
+            "RequestsPerSecond for UpdateQueueRateLimit rate limit must be non-negative.",
+        ),
+        (
+            ws::UpdateTaskQueueConfigRequest {
+                update_queue_rate_limit: limit(Some(5.0), &"r".repeat(1001)),
+                ..change.clone()
+            },
+            "UpdateQueueRateLimit.Reason field too long (max 1000 characters).",
+        ),
+        (
+            ws::UpdateTaskQueueConfigRequest { task_queue: "/_sys/q/1".to_owned(), ..change.clone() },
+            "task queue family name cannot have prefix /_sys/ /_sys/q/1",
+        ),
+        (
+            ws::UpdateTaskQueueConfigRequest {
+                set_fairness_weight_overrides: [("k".to_owned(), 0.0)].into(),
+                ..change.clone()
+            },
+            "invalid fairness weight weight for key \"k\": must be greater than zero",
+        ),
+        (
+            ws::UpdateTaskQueueConfigRequest {
+                set_fairness_weight_overrides: [("k".to_owned(), 1.0)].into(),
+                unset_fairness_weight_overrides: vec!["k".to_owned()],
+                ..change
+            },
+            "fairness weight override key \"k\" present in both set and unset lists",
+        ),
+    ] {
+        refused(update(request).await, Code::InvalidArgument, "", text);
     }
     server.stop().await;
 }

@@ -2,13 +2,14 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use perdure_kernel::{NamespaceId, Random, random::SplitMix, shard_map::Fnv};
 use perdure_persistence::TaskQueueStore;
 use perdure_rpc::{HistoryClient, MatchingCall, MatchingClient, MatchingDirectory, QueueName, WorkersCall};
 use perdure_runtime::{ActorRef, ActorSystem, Placement, Recipient, Registry, Supervision};
+use perdure_task_queue::fairness;
 
 use crate::{
     queue::{Msg, TaskQueue},
@@ -18,6 +19,9 @@ use crate::{
 
 /// Locks over which the queues are spread.
 const SEGMENTS: usize = 16;
+
+/// Counters by which tasks are dealt out to partitions; fairness keys of all queues share them by their hash.
+const DEALS: usize = 4096;
 
 /// What matching needs from its surroundings.
 pub struct MatchingParts {
@@ -63,6 +67,8 @@ struct Inner {
     shared: Arc<Shared>,
     segments: Vec<Mutex<Registry<QueueName, Msg>>>,
     calls: AtomicU64,
+    /// Tasks dealt out, by queue and fairness key.
+    deals: Vec<AtomicU32>,
     workers: ActorRef<WorkersCall>,
 }
 
@@ -87,6 +93,7 @@ impl Matching {
             }),
             segments: (0..SEGMENTS).map(|_| Mutex::new(Registry::new(per_segment))).collect(),
             calls: AtomicU64::new(parts.seed),
+            deals: (0..DEALS).map(|_| AtomicU32::new(0)).collect(),
         });
         Self(inner)
     }
@@ -156,10 +163,19 @@ impl Inner {
             | MatchingCall::AnswerQuery(_)
             | MatchingCall::WorkerGone(_)
             | MatchingCall::CancelPolls(_)
+            | MatchingCall::Configure(_)
+            | MatchingCall::FetchConfig(_)
+            | MatchingCall::TakeConfig(_)
             | MatchingCall::Describe(_) => write,
         };
         if count <= 1 {
             return 0;
+        }
+        // Tasks of one fairness key are dealt out in turn: a share of each partition is a share of the queue.
+        if let MatchingCall::AddTask(ask) = call {
+            let lane = hash_of(queue) ^ fairness::key_number(ask.request.task.priority.as_ref());
+            let lane = &self.deals[usize::try_from(lane % DEALS as u64).unwrap_or(0)];
+            return lane.fetch_add(1, Ordering::Relaxed) % count;
         }
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         u32::try_from(SplitMix::new(call).below(u64::from(count))).unwrap_or(0)

@@ -12,6 +12,9 @@ pub struct QueueSettings {
     pub read_partitions: u32,
     /// Partitions that tasks and queries go to; at least 1: `matching.numTaskqueueWritePartitions`
     pub write_partitions: u32,
+    /// Dispatches a second of one partition, the smaller of `admin.matchingNamespaceToPartitionDispatchRate` and
+    /// `admin.matchingNamespaceTaskqueueToPartitionDispatchRate`. Infinite for no limit.
+    pub dispatch_rate_max: f64,
     /// Longest wait of a poll: `matching.longPollExpirationInterval`
     pub long_poll: Duration,
     /// The machine's own settings.
@@ -23,6 +26,7 @@ impl Default for QueueSettings {
         Self {
             read_partitions: 4,
             write_partitions: 4,
+            dispatch_rate_max: 1000.0,
             long_poll: Duration::from_secs(60),
             machine: Settings::default(),
         }

@@ -59,6 +59,7 @@ fn capabilities(limits: &Limits) -> Capabilities {
         eager_workflow_start: limits.eager_workflow_start,
         workflow_pause: limits.workflow_pause,
         worker_heartbeats: limits.worker_heartbeats,
+        poller_autoscaling: true,
         worker_poll_complete_on_shutdown: limits.cancel_polls_on_shutdown,
         sync_update: true,
         async_update: true,

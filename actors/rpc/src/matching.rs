@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use perdure_kernel::{ExecutionKey, NamespaceId, ServiceError, ServiceResult, Timestamp};
 use perdure_proto::{
-    api::{query::WorkflowQuery, workflowservice as ws},
-    records::QueuedTask,
+    api::{query::WorkflowQuery, taskqueue::TaskQueueConfig, workflowservice as ws},
+    records::{QueuedTask, TaskQueueSettings},
 };
 use perdure_runtime::{Permit, Recipient};
 
@@ -67,6 +67,33 @@ pub struct WorkerGone {
     pub queue: QueueName,
 }
 
+/// A change of what is set for a queue, by an operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configure {
+    /// The queue's root.
+    pub queue: QueueName,
+    /// The request, checked.
+    pub request: ws::UpdateTaskQueueConfigRequest,
+    /// Weights that may be set.
+    pub overrides_max: usize,
+}
+
+/// A child partition asks its root what is set for the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FetchConfig {
+    /// The root.
+    pub queue: QueueName,
+}
+
+/// The root tells a child what is set for the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakeConfig {
+    /// The child.
+    pub queue: QueueName,
+    /// What is set.
+    pub settings: TaskQueueSettings,
+}
+
 /// Word that a worker shuts down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CancelPolls {
@@ -110,6 +137,12 @@ calls! {
         WorkerGone(WorkerGone) -> ();
         /// Ends the polls of a worker that shuts down, and for a while those it still sends. Answers how many.
         CancelPolls(CancelPolls) -> u32;
+        /// Changes what is set for the queue, on all its partitions. Answers what is set now.
+        Configure(Box<Configure>) -> Box<TaskQueueConfig>;
+        /// Answers what is set for the queue.
+        FetchConfig(FetchConfig) -> Box<TaskQueueSettings>;
+        /// Takes on what is set for the queue.
+        TakeConfig(TakeConfig) -> ();
         /// Tells about the queue.
         Describe(DescribeQueue) -> Box<ws::DescribeTaskQueueResponse>;
     }
@@ -164,6 +197,9 @@ impl MatchingClient {
             | MatchingCall::AnswerQuery(_)
             | MatchingCall::WorkerGone(_)
             | MatchingCall::CancelPolls(_)
+            | MatchingCall::Configure(_)
+            | MatchingCall::FetchConfig(_)
+            | MatchingCall::TakeConfig(_)
             | MatchingCall::Describe(_) => false,
         };
         match if spreads { self.directory.partition_for(queue, &call) } else { 0 } {

@@ -9,6 +9,8 @@ use crate::AllowedAddresses;
 pub struct Limits {
     /// `frontend.WorkerHeartbeatsEnabled`
     pub worker_heartbeats: bool,
+    /// `matching.maxFairnessKeyWeightOverrides`
+    pub fairness_weight_overrides_max: usize,
     /// `frontend.enableCancelWorkerPollsOnShutdown`
     pub cancel_polls_on_shutdown: bool,
     /// `limit.maxIDLength`
@@ -139,6 +141,7 @@ impl Default for Limits {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         Self {
             worker_heartbeats: true,
+            fairness_weight_overrides_max: 1000,
             cancel_polls_on_shutdown: false,
             id_length_max: 1000,
             blob_size_max: 2 * MIB,

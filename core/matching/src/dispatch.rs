@@ -6,12 +6,13 @@ use perdure_kernel::Timestamp;
 use perdure_proto::records::QueuedTask;
 
 use crate::{
-    AddRefusal, AskId, Output, PollId, QueryId, QueueMachine, Role, StartId, StartOutcome, TaskSource, Work,
+    AddRefusal, AskId, Output, PollId, Position, QueryId, QueueMachine, Role, StartId, StartOutcome, TaskSource, Work,
+    fairness::key_number,
     settings::{
         START_RETRY_FIRST, START_RETRY_MAX, STICKY_POLLER_WINDOW, UNACKNOWLEDGED_TASKS_MAX, WAITING_POLLS_MAX,
         WAITING_TASKS_MAX, doubling,
     },
-    tasks::{Entry, Place, Source},
+    tasks::{Entry, Place, Source, level_of},
 };
 
 /// A pair that waits for history.
@@ -80,16 +81,16 @@ impl QueueMachine {
             }
         };
         self.unacknowledged += usize::from(source.ask().is_some());
-        let entry = Entry { task, source, request: None, failures: 0, since: now };
-        let level = entry.level();
+        let (level, key) = (level_of(&task, self.settings.priority_levels), key_number(task.priority.as_ref()));
+        let pass = self.pass_for(level, key, &task);
         if until.is_none() {
             self.added[level].add(now);
         }
         // Behind an unread backlog there is no point in waiting for a poller.
-        if level >= self.backlog.unread_from() && self.backlog.is_loaded() {
+        if self.backlog.is_behind(level, pass) {
             self.backlog.spill_through(order);
         }
-        self.tasks.insert(entry);
+        self.tasks.insert(Entry { task, source, level, pass, key, request: None, failures: 0, since: now });
     }
 
     /// Pairs waiting polls with work until one or the other runs out.
@@ -124,21 +125,28 @@ impl QueueMachine {
     /// The next task that may be dispatched now; expired ones on the way are dropped.
     fn take_next_task(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Option<Entry> {
         let place = self.next_task(now, out)?;
-        if !self.limiter.is_ready(now) {
+        let key = self.tasks.get(place)?.key;
+        if !self.limiter.is_ready(now) || !self.key_limits.is_ready(key, now) {
             return None;
         }
+        let entry = self.tasks.take(place)?;
         self.limiter.take(now);
-        self.tasks.take(place)
+        if self.key_limits.any() {
+            self.key_limits.take(key, self.weight(key, &entry.task), now);
+        }
+        self.fairness[entry.level].serve(entry.pass);
+        Some(entry)
     }
 
     /// Where the next task is, whatever the rate limit says; expired ones on the way are dropped.
     pub(crate) fn next_task(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Option<Place> {
         loop {
-            let place = self.tasks.first(self.backlog.blocked_from())?;
+            let place = self.first_task()?;
             if !self.tasks.get(place)?.is_expired(now) {
                 return Some(place);
             }
             let entry = self.tasks.take(place)?;
+            self.fairness[entry.level].serve(entry.pass);
             self.finish(now, &entry, out);
             out.push(Output::TaskExpired);
         }
@@ -152,7 +160,9 @@ impl QueueMachine {
                 out.push(Output::AckAdd { ask });
             }
             Source::Sticky { .. } => {}
-            Source::Backlog { id } => self.backlog.finish(id, now),
+            Source::Backlog { id } => {
+                self.backlog.finish(Position { level: entry.level, pass: entry.pass, id }, now);
+            }
         }
     }
 
@@ -170,11 +180,12 @@ impl QueueMachine {
         match work {
             Paired::Task(mut entry) => match outcome {
                 StartOutcome::Delivered => {
-                    self.dispatched[entry.level()].add(now);
+                    self.dispatched[entry.level].add(now);
                     self.finish(now, &entry, out);
                 }
                 StartOutcome::Dropped => {
                     self.limiter.give_back();
+                    self.key_limits.give_back(entry.key);
                     self.finish(now, &entry, out);
                 }
                 StartOutcome::Later => {
@@ -184,6 +195,7 @@ impl QueueMachine {
                 }
                 StartOutcome::PollerGone => {
                     self.limiter.give_back();
+                    self.key_limits.give_back(entry.key);
                     self.put_back(now, entry, out);
                 }
             },
@@ -226,12 +238,19 @@ impl QueueMachine {
             return self.refuse(entry, AddRefusal::Stopping, out);
         }
         match entry.source {
-            Source::FromChild { until, .. } if until <= now => self.refuse(entry, AddRefusal::NoPoller, out),
+            Source::FromChild { until, .. } if until <= now => self.send_home(entry, out),
             Source::Sticky { expires_at, .. } if expires_at <= now => out.push(Output::TaskExpired),
             Source::Added { .. } | Source::FromChild { .. } | Source::Sticky { .. } | Source::Backlog { .. } => {
                 self.tasks.insert(entry);
             }
         }
+    }
+
+    /// A child's task found no poller here: its key is not charged for it.
+    fn send_home(&mut self, entry: Entry, out: &mut Vec<Output>) {
+        let weight = self.weight(entry.key, &entry.task);
+        self.fairness[entry.level].give_back(entry.key, weight, entry.pass);
+        self.refuse(entry, AddRefusal::NoPoller, out);
     }
 
     /// Tasks whose pause is over take their old places; those that only wait here leave when their time is up.
@@ -242,7 +261,7 @@ impl QueueMachine {
         }
         while let Some(entry) = self.tasks.take_ended(now) {
             match entry.source {
-                Source::FromChild { .. } => self.refuse(entry, AddRefusal::NoPoller, out),
+                Source::FromChild { .. } => self.send_home(entry, out),
                 Source::Sticky { .. } | Source::Added { .. } | Source::Backlog { .. } => {
                     out.push(Output::TaskExpired);
                 }

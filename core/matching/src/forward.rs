@@ -88,6 +88,7 @@ impl QueueMachine {
                 break;
             }
             let Some(entry) = self.tasks.take(place) else { break };
+            self.fairness[entry.level].serve(entry.pass);
             let forward = ForwardId(self.number());
             out.push(Output::ForwardTask { forward, task: entry.task.clone(), until });
             self.forwards.tasks.insert(forward, entry);

@@ -25,13 +25,55 @@ pub struct StartId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardId(pub u64);
 
+/// Where a task stands in the backlog; they are served in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Index of its priority level.
+    pub level: usize,
+    /// Its place within the level.
+    pub pass: i64,
+    /// Unique in the queue, ascending with time.
+    pub id: i64,
+}
+
 /// A task in the backlog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTask {
     /// Its position.
-    pub id: i64,
+    pub place: Position,
+    /// Number of its fairness key: see [`crate::fairness`].
+    pub key: u64,
     /// The task.
     pub task: Arc<QueuedTask>,
+}
+
+/// What earlier owners left in the backlog, summed up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BacklogSurvey {
+    /// Levels with tasks.
+    pub levels: Vec<LevelSurvey>,
+}
+
+/// What earlier owners left of a level.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LevelSurvey {
+    /// Index of the priority level.
+    pub level: usize,
+    /// Pass of the first task.
+    pub first_pass: i64,
+    /// Tasks by time of creation: that of the oldest, and how many.
+    pub ages: Vec<(Timestamp, u64)>,
+    /// Numbers of fairness keys with their last passes; of many keys those of the greatest.
+    pub last_passes: Vec<(u64, i64)>,
+}
+
+/// What an operator has set for a queue, as it is for one partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueConfig {
+    /// Dispatches a second of a fairness key of weight 1; `None` for no limit.
+    pub key_rate: Option<f64>,
+    /// Weights by the number of the fairness key, in place of those that tasks bring.
+    pub weights: std::collections::BTreeMap<u64, f32>,
 }
 
 /// What history said about a start.
@@ -107,9 +149,9 @@ pub enum Input {
     LeaseAcquired {
         /// The lease's range id.
         range_id: i64,
-        /// Tasks up to this one are finished.
-        ack_id: i64,
     },
+    /// The store summed up the backlog.
+    Surveyed(BacklogSurvey),
     /// The store could not grant the lease.
     LeaseFailed,
     /// The store wrote the tasks of [`Output::Append`].
@@ -118,14 +160,14 @@ pub enum Input {
     AppendFailed,
     /// The store read a page.
     PageRead {
-        /// Tasks, ascending by id, without those that could not be decoded.
+        /// Tasks of one level, ascending, without those that could not be decoded.
         tasks: Vec<StoredTask>,
-        /// Id of the last row; `None` when there were no rows.
-        last_id: Option<i64>,
+        /// Place of the last row; `None` when there were no rows.
+        last: Option<Position>,
         /// Whether the page was full, so that more may follow.
         full: bool,
     },
-    /// The store could not read.
+    /// The store could not read, or sum up.
     ReadFailed,
     /// The store deleted finished tasks.
     Acked,
@@ -147,6 +189,8 @@ pub enum Input {
     },
     /// Dispatches a second this partition may make; `None` for no limit, 0 for none at all.
     RateSet(Option<f64>),
+    /// What an operator has set.
+    Configured(Box<QueueConfig>),
     /// Time passed: see [`crate::QueueMachine::next_wake`].
     Tick,
     /// The partition is about to stop: hand everything back.
@@ -263,10 +307,12 @@ pub enum Output {
         /// Ascending by id.
         tasks: Vec<StoredTask>,
     },
-    /// Read the backlog; answer with [`Input::PageRead`] or [`Input::ReadFailed`].
+    /// Sum up the backlog; answer with [`Input::Surveyed`] or [`Input::ReadFailed`].
+    Survey,
+    /// Read a level of the backlog; answer with [`Input::PageRead`] or [`Input::ReadFailed`].
     Read {
-        /// First id is greater than this.
-        after_id: i64,
+        /// Tasks of this level behind this place.
+        after: Position,
         /// Rows at most.
         limit: usize,
     },
@@ -274,8 +320,8 @@ pub enum Output {
     Ack {
         /// Fence.
         range_id: i64,
-        /// Last finished id.
-        ack_id: i64,
+        /// Of the levels named: every task up to this place.
+        through: Vec<Position>,
     },
     /// Let a poll wait at the parent; answer with [`Input::PollForwarded`].
     ForwardPoll {

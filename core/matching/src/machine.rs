@@ -3,18 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use perdure_kernel::Timestamp;
+use perdure_proto::records::QueuedTask;
 
 use crate::{
     AddRefusal, Input, Output, PollerNote, QueryRefusal, Settings, StartId,
     backlog::Backlog,
     dispatch::Pair,
+    fairness::{Fairness, clamp, weight_of},
     forward::Forwards,
     line::Line,
     queries::Queries,
-    rate::{Limiter, Meter},
+    rate::{KeyLimits, Limiter, Meter},
     seen::Seen,
-    settings::LEVELS,
-    tasks::{Entry, Tasks},
+    settings::LEVELS_MAX,
+    tasks::{Entry, Place, Tasks},
 };
 
 /// What kind of partition this is.
@@ -44,9 +46,15 @@ pub struct QueueMachine {
     pub(crate) forwards: Forwards,
     pub(crate) limiter: Limiter,
     pub(crate) rate: Option<f64>,
+    pub(crate) key_limits: KeyLimits,
+    pub(crate) fairness: [Fairness; LEVELS_MAX],
+    /// Weights of fairness keys that an operator has set.
+    pub(crate) weights: BTreeMap<u64, f32>,
+    /// How often more pollers are asked for.
+    pub(crate) scaling: Limiter,
     pub(crate) seen: Seen,
-    pub(crate) added: [Meter; LEVELS],
-    pub(crate) dispatched: [Meter; LEVELS],
+    pub(crate) added: [Meter; LEVELS_MAX],
+    pub(crate) dispatched: [Meter; LEVELS_MAX],
     /// Tasks in memory whose asker waits for the acknowledgement.
     pub(crate) unacknowledged: usize,
     pub(crate) last_poll: Option<Timestamp>,
@@ -70,6 +78,10 @@ impl QueueMachine {
             forwards: Forwards::default(),
             limiter: Limiter::default(),
             rate: None,
+            key_limits: KeyLimits::default(),
+            fairness: Default::default(),
+            weights: BTreeMap::new(),
+            scaling: Limiter::default(),
             seen: Seen::default(),
             added: Default::default(),
             dispatched: Default::default(),
@@ -120,11 +132,12 @@ impl QueueMachine {
                 self.queries.remove(query);
             }
             Input::Started { start, outcome } => self.started(now, start, outcome, out),
-            Input::LeaseAcquired { range_id, ack_id } => self.lease_acquired(range_id, ack_id),
+            Input::LeaseAcquired { range_id } => self.lease_acquired(range_id),
+            Input::Surveyed(survey) => self.surveyed(survey),
             Input::LeaseFailed => self.lease_failed(now, out),
             Input::Appended => self.appended(out),
             Input::AppendFailed => self.append_failed(out),
-            Input::PageRead { tasks, last_id, full } => self.page_read(now, tasks, last_id, full),
+            Input::PageRead { tasks, last, full } => self.page_read(now, tasks, last, full),
             Input::ReadFailed => self.read_failed(now),
             Input::Acked => self.acked(),
             Input::AckFailed => self.ack_failed(now),
@@ -133,6 +146,10 @@ impl QueueMachine {
             Input::RateSet(rate) => {
                 self.rate = rate;
                 self.limiter.set(rate, now);
+            }
+            Input::Configured(config) => {
+                self.key_limits.set(config.key_rate);
+                self.weights = config.weights;
             }
             Input::Tick => may_idle = true,
             Input::Drain => self.drain(out),
@@ -158,7 +175,7 @@ impl QueueMachine {
     /// When to send [`Input::Tick`] if nothing else happens before.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let tasks_wait = !self.line.is_empty() && self.tasks.loaded() + self.tasks.fresh() > 0;
-        let limited = if tasks_wait { self.limiter.ready_at().filter(|at| *at > now) } else { None };
+        let limited = if tasks_wait { self.limited_until(now) } else { None };
         let idle = self.is_quiet().then(|| self.last_use + self.settings.idle_max);
         [
             self.line.next_deadline(),
@@ -175,6 +192,31 @@ impl QueueMachine {
         .min()
     }
 
+    /// When the next task may be dispatched, when that is not yet.
+    fn limited_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let key = self.first_task().and_then(|place| self.tasks.get(place)).map_or(0, |entry| entry.key);
+        let at = self.limiter.ready_at()?.max(self.key_limits.ready_at(key)?);
+        (at > now).then_some(at)
+    }
+
+    /// Where the next task is, whatever the limits say.
+    pub(crate) fn first_task(&self) -> Option<Place> {
+        self.tasks.first(|level| self.backlog.gate(level))
+    }
+
+    /// The weight of a task of this key.
+    pub(crate) fn weight(&self, key: u64, task: &QueuedTask) -> f32 {
+        // Hardly a queue has overrides.
+        let set = if self.weights.is_empty() { None } else { self.weights.get(&key) };
+        set.map_or_else(|| weight_of(task.priority.as_ref()), |weight| clamp(*weight))
+    }
+
+    /// The pass of a task that comes now.
+    pub(crate) fn pass_for(&mut self, level: usize, key: u64, task: &QueuedTask) -> i64 {
+        let weight = self.weight(key, task);
+        self.fairness[level].assign(key, weight)
+    }
+
     /// Nobody waits for anything, and nothing but the stored backlog would be lost.
     fn is_quiet(&self) -> bool {
         self.line.is_empty()
@@ -185,7 +227,7 @@ impl QueueMachine {
             && self.tasks.fresh() == 0
             && !self.forwards.has_polls()
             && !self.backlog.is_writing()
-            && !self.backlog.has_garbage()
+            && !self.has_garbage()
     }
 
     /// Hands back everything that has not been paired.
@@ -212,15 +254,16 @@ impl QueueMachine {
         self.draining && self.starts.is_empty() && !self.backlog.is_writing()
     }
 
-    /// Whether the partition has its lease and the first page of its backlog.
+    /// Whether the partition has its lease and knows what its backlog holds.
     pub fn is_loaded(&self) -> bool {
         self.backlog.is_loaded()
     }
 
-    /// Tasks that wait for a poller, stored ones included; those left by an earlier owner count once they
-    /// are read.
+    /// Tasks that wait for a poller, stored ones included; those left by an earlier owner count once the
+    /// backlog is summed up.
     pub fn backlog_count(&self) -> i64 {
-        let count = self.backlog.count() + self.tasks.own_fresh() as u64;
+        let away = self.aside.values().chain(self.forwards.tasks()).filter(|entry| !entry.is_guest()).count();
+        let count = self.backlog.elsewhere() + (self.tasks.own() + away) as u64;
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 

@@ -1,6 +1,6 @@
 //! Dispatch limits and measured rates.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use perdure_kernel::Timestamp;
 
@@ -65,10 +65,80 @@ impl Limiter {
         }
     }
 
+    /// Takes a part of a token, when that much is there.
+    pub(crate) fn try_take_part(&mut self, now: Timestamp, parts: u32) -> bool {
+        match self.limit {
+            Limit::None => true,
+            Limit::Never => false,
+            Limit::Every(interval) => {
+                let ready = self.ready_at <= now;
+                if ready {
+                    self.ready_at = self.ready_at.max(now - BURST) + interval / parts.max(1);
+                }
+                ready
+            }
+        }
+    }
+
     /// Returns a token that was taken in vain.
     pub(crate) fn give_back(&mut self) {
         if let Limit::Every(interval) = self.limit {
             self.ready_at = self.ready_at - interval;
+        }
+    }
+}
+
+/// Fairness keys whose limit is remembered; of more, the one that was ready first is forgotten.
+pub(crate) const LIMITED_KEYS_MAX: usize = 2_000;
+
+/// Dispatch limits of fairness keys: one rate, times each key's weight.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyLimits {
+    rate: Option<f64>,
+    keys: BTreeMap<u64, Limiter>,
+}
+
+impl KeyLimits {
+    /// Sets dispatches a second of a key of weight 1: `None` for no limit.
+    pub(crate) fn set(&mut self, rate: Option<f64>) {
+        if rate != self.rate {
+            self.rate = rate;
+            self.keys.clear();
+        }
+    }
+
+    /// Whether keys are limited.
+    pub(crate) fn any(&self) -> bool {
+        self.rate.is_some()
+    }
+
+    /// When the key's next token is there; `None` for never.
+    pub(crate) fn ready_at(&self, key: u64) -> Option<Timestamp> {
+        match self.rate {
+            Some(rate) if rate.is_nan() || rate <= RATE_MIN => None,
+            Some(_) => self.keys.get(&key).map_or(Some(Timestamp::EPOCH), Limiter::ready_at),
+            None => Some(Timestamp::EPOCH),
+        }
+    }
+
+    pub(crate) fn is_ready(&self, key: u64, now: Timestamp) -> bool {
+        self.rate.is_none() || self.ready_at(key).is_some_and(|at| at <= now)
+    }
+
+    pub(crate) fn take(&mut self, key: u64, weight: f32, now: Timestamp) {
+        let Some(rate) = self.rate else { return };
+        if self.keys.len() >= LIMITED_KEYS_MAX && !self.keys.contains_key(&key) {
+            let first = self.keys.iter().min_by_key(|(_, limiter)| limiter.ready_at).map(|(key, _)| *key);
+            first.map(|first| self.keys.remove(&first));
+        }
+        let limiter = self.keys.entry(key).or_default();
+        limiter.set(Some(rate * f64::from(weight)), now);
+        limiter.take(now);
+    }
+
+    pub(crate) fn give_back(&mut self, key: u64) {
+        if let Some(limiter) = self.keys.get_mut(&key) {
+            limiter.give_back();
         }
     }
 }

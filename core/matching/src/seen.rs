@@ -72,6 +72,10 @@ impl Seen {
         self.pollers.remove(identity);
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.pollers.len()
+    }
+
     /// Pollers seen within `window`, by identity.
     pub(crate) fn list(&self, now: Timestamp, window: Duration) -> Vec<PollerInfo> {
         self.pollers

@@ -29,6 +29,16 @@ pub struct Settings {
     pub query_poller_window: Duration,
     /// How long a poller is remembered: `matching.PollerHistoryTTL`
     pub poller_history: Duration,
+    /// Priority levels, [`LEVELS_MAX`] at most: `matching.priorityLevels`
+    pub priority_levels: usize,
+    /// A poll that waited this long tells that there are too many: `matching.pollerScalingWaitTime`
+    pub scaling_wait: Duration,
+    /// A backlog of this age tells that there are too few: `matching.pollerScalingMinimumBacklog`
+    pub scaling_backlog_age: Duration,
+    /// So many tasks added for each one dispatched tell the same: `matching.pollerScalingTaskAddToDispatchRatio`
+    pub scaling_ratio: f64,
+    /// Decisions a second and poller that there should be more: `matching.pollerScalingDecisionsPerSecond`
+    pub scaling_rate: f64,
 }
 
 impl Default for Settings {
@@ -46,6 +56,11 @@ impl Default for Settings {
             backlog_forward_wait: Duration::from_secs(60),
             query_poller_window: Duration::from_secs(20),
             poller_history: Duration::from_secs(5 * 60),
+            priority_levels: 5,
+            scaling_wait: Duration::from_secs(1),
+            scaling_backlog_age: Duration::from_millis(200),
+            scaling_ratio: 1.2,
+            scaling_rate: 10.0,
         }
     }
 }
@@ -90,11 +105,8 @@ pub const STORE_RETRY_MAX: Duration = Duration::from_secs(10);
 /// Pause after the parent partition refused something.
 pub const FORWARD_PAUSE: Duration = Duration::from_millis(200);
 
-/// Priority levels; 1 is served first.
-pub const LEVELS: usize = 5;
-
-/// Level of a task without a priority.
-pub const LEVEL_DEFAULT: usize = 3;
+/// Priority levels at most; 1 is served first.
+pub const LEVELS_MAX: usize = 10;
 
 /// A pause that doubles from `first` with each failure, at most `max`.
 pub(crate) fn doubling(first: Duration, max: Duration, failures: u32) -> Duration {

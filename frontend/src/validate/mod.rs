@@ -8,6 +8,7 @@ pub(crate) mod ids;
 pub(crate) mod links;
 pub(crate) mod polls;
 pub(crate) mod priorities;
+pub(crate) mod queue_config;
 pub(crate) mod start;
 pub(crate) mod task_queues;
 pub(crate) mod time_skipping;

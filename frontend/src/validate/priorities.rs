@@ -6,7 +6,7 @@ use perdure_proto::api::common::Priority;
 use super::invalid;
 
 /// Bytes of a fairness key.
-const FAIRNESS_KEY_LENGTH_MAX: usize = 64;
+pub(crate) const FAIRNESS_KEY_LENGTH_MAX: usize = 64;
 
 /// Checks a priority; none is fine.
 pub(crate) fn check(priority: Option<&Priority>) -> ServiceResult<()> {

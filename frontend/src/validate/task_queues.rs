@@ -6,7 +6,7 @@ use perdure_proto::api::{enums::TaskQueueKind, taskqueue::TaskQueue};
 use super::invalid;
 
 /// Begins the names of partitions.
-const PARTITION_PREFIX: &str = "/_sys/";
+pub(crate) const PARTITION_PREFIX: &str = "/_sys/";
 /// Begins the names of queues that the server's own per-namespace workers poll.
 const PER_NAMESPACE_PREFIX: &str = "temporal-sys-per-ns-";
 /// Another queue of the server's own.

@@ -73,6 +73,7 @@ service! {
             FetchWorkerConfig: fetch_worker_config(ws::FetchWorkerConfigRequest) -> ws::FetchWorkerConfigResponse = workers::fetch_worker_config;
             UpdateWorkerConfig: update_worker_config(ws::UpdateWorkerConfigRequest) -> ws::UpdateWorkerConfigResponse = workers::update_worker_config;
             ListTaskQueuePartitions: list_task_queue_partitions(ws::ListTaskQueuePartitionsRequest) -> ws::ListTaskQueuePartitionsResponse = task_queues::list_task_queue_partitions;
+            UpdateTaskQueueConfig: update_task_queue_config(ws::UpdateTaskQueueConfigRequest) -> ws::UpdateTaskQueueConfigResponse = task_queues::update_task_queue_config;
             GetClusterInfo: get_cluster_info(ws::GetClusterInfoRequest) -> ws::GetClusterInfoResponse = cluster::get_cluster_info;
             GetSystemInfo: get_system_info(ws::GetSystemInfoRequest) -> ws::GetSystemInfoResponse = cluster::get_system_info;
             StartActivityExecution: start_activity_execution(ws::StartActivityExecutionRequest) -> ws::StartActivityExecutionResponse = standalone_activities::start_activity_execution;
@@ -130,7 +131,6 @@ service! {
             DeleteWorkflowRule: delete_workflow_rule(ws::DeleteWorkflowRuleRequest) -> ws::DeleteWorkflowRuleResponse;
             ListWorkflowRules: list_workflow_rules(ws::ListWorkflowRulesRequest) -> ws::ListWorkflowRulesResponse;
             TriggerWorkflowRule: trigger_workflow_rule(ws::TriggerWorkflowRuleRequest) -> ws::TriggerWorkflowRuleResponse;
-            UpdateTaskQueueConfig: update_task_queue_config(ws::UpdateTaskQueueConfigRequest) -> ws::UpdateTaskQueueConfigResponse;
             StartNexusOperationExecution: start_nexus_operation_execution(ws::StartNexusOperationExecutionRequest) -> ws::StartNexusOperationExecutionResponse;
             DescribeNexusOperationExecution: describe_nexus_operation_execution(ws::DescribeNexusOperationExecutionRequest) -> ws::DescribeNexusOperationExecutionResponse;
             PollNexusOperationExecution: poll_nexus_operation_execution(ws::PollNexusOperationExecutionRequest) -> ws::PollNexusOperationExecutionResponse;

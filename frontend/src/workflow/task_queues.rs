@@ -3,15 +3,18 @@
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult};
 use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, TaskQueueType},
-    taskqueue::TaskQueuePartitionMetadata,
+    taskqueue::{TaskQueueConfig, TaskQueuePartitionMetadata},
     workflowservice as ws,
 };
-use perdure_rpc::{QueueKind, QueueName, TaskType, matching::DescribeQueue};
+use perdure_rpc::{
+    QueueKind, QueueName, TaskType,
+    matching::{Configure, DescribeQueue},
+};
 
 use crate::{
     call::{Call, Shared},
     validate::{
-        invalid,
+        invalid, queue_config,
         task_queues::{self, Names},
     },
 };
@@ -55,8 +58,41 @@ fn queue_of(call: &Call<()>, request: &mut ws::DescribeTaskQueueRequest) -> Serv
     };
     let (name, partition) = QueueName::parse_rpc_name(&queue.name)
         .ok_or_else(|| invalid("Task Queue Partition invalid, use a different Task Queue or Task Queue Type"))?;
+    if request.report_stats && !enhanced && (sticky || partition > 0) {
+        return Err(invalid("DescribeTaskQueue stats are only supported for the root partition"));
+    }
     let kind = if sticky { QueueKind::Sticky } else { QueueKind::Normal };
     Ok(QueueName { namespace_id: call.namespace_id().clone(), name: name.into(), task_type, kind, partition })
+}
+
+pub(super) async fn update_task_queue_config(
+    shared: &Shared,
+    call: Call<()>,
+    request: ws::UpdateTaskQueueConfigRequest,
+) -> ServiceResult<ws::UpdateTaskQueueConfigResponse> {
+    let overrides_max = call.limits().fairness_weight_overrides_max;
+    queue_config::check(&request, call.limits())?;
+    if request.task_queue.starts_with(task_queues::PARTITION_PREFIX) {
+        let text = format!(
+            "task queue family name cannot have prefix {} {}",
+            task_queues::PARTITION_PREFIX,
+            request.task_queue
+        );
+        return Err(invalid(text));
+    }
+    let task_type = match TaskQueueType::try_from(request.task_queue_type) {
+        Ok(TaskQueueType::Workflow) => TaskType::Workflow,
+        Ok(TaskQueueType::Activity) => TaskType::Activity,
+        Ok(TaskQueueType::Unspecified | TaskQueueType::Nexus) | Err(_) => {
+            let text = "task queues of this type are not served by this server yet; see docs/compatibility.md";
+            return Err(ServiceError::new(ErrorKind::Unimplemented, text));
+        }
+    };
+    let queue = QueueName::normal(call.namespace_id(), &request.task_queue, task_type);
+    let configure = Configure { queue: queue.clone(), request, overrides_max };
+    let config: Box<TaskQueueConfig> =
+        shared.matching.ask(&queue, call.caller, Box::new(configure), call.permit).await?;
+    Ok(ws::UpdateTaskQueueConfigResponse { config: Some(*config) })
 }
 
 /// Every partition of both types, all owned by this node.

@@ -9,7 +9,7 @@ use perdure_kernel::{ExecutionKey, NamespaceId, ShardId};
 use perdure_persistence::{
     ClusterStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore, VisibilityStore,
     shard::{CurrentRunWrite, Direction, ExecutionOp, ExecutionWrite, HistoryBatch, ShardCommit},
-    task_queue::{BacklogTask, QueueKey},
+    task_queue::{BacklogTask, QueueKey, TaskPosition},
 };
 use perdure_persistence_sql::{SqliteOpenError, SqliteOptions, SqliteStore, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -55,7 +55,13 @@ async fn everything_is_there_after_reopening() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("perdure.db");
     let queue = QueueKey { namespace_id: "namespace".into(), name: "orders".into(), task_type: 1 };
-    let task = BacklogTask { id: 4, expires_at: perdure_kernel::Timestamp::EPOCH, task: Bytes::from_static(b"task") };
+    let task = BacklogTask {
+        position: TaskPosition { level: 2, pass: 1, id: 4 },
+        fair_key: 0,
+        created_at: perdure_kernel::Timestamp::EPOCH,
+        expires_at: perdure_kernel::Timestamp::EPOCH,
+        task: Bytes::from_static(b"task"),
+    };
 
     let store = open(&path).await;
     assert_eq!(store.acquire_shard(SHARD, "a").await.unwrap().range_id, 1);
@@ -72,7 +78,7 @@ async fn everything_is_there_after_reopening() {
     assert_eq!(store.load_execution(SHARD, &key(1)).await.unwrap().unwrap().version, 1);
     assert_eq!(store.current_run(SHARD, &key(1).business).await.unwrap().as_deref(), Some("run"));
     assert_eq!(store.read_history(SHARD, &key(1), 1, 9, Direction::Forward, 9).await.unwrap().len(), 1);
-    assert_eq!(store.read_tasks(&queue, 0, 9).await.unwrap(), [task]);
+    assert_eq!(store.read_tasks(&queue, TaskPosition::start_of(2), 9).await.unwrap(), [task]);
     assert_eq!(store.namespace_by_name("name").await.unwrap().unwrap().id, "id".into());
     assert_eq!(store.cluster_record("shards").await.unwrap(), Some((1, Bytes::from_static(b"4"))));
     // Numbers of runs do not start again: a run made now must not meet the rows of an older one.

@@ -131,6 +131,8 @@ macro_rules! conformance_suite {
             task_queues::each_acquire_of_a_queue_raises_its_range,
             task_queues::writes_under_another_range_are_refused,
             task_queues::tasks_are_read_ascending_after_an_id,
+            task_queues::tasks_are_read_by_level_and_pass,
+            task_queues::a_backlog_is_summed_up,
             task_queues::the_ack_removes_tasks_up_to_it,
             task_queues::the_record_passes_to_the_next_owner,
             task_queues::queues_stay_apart,

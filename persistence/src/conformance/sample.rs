@@ -10,7 +10,7 @@ use crate::{
     shard::{
         CurrentRunWrite, Direction, ExecutionOp, ExecutionWrite, HistoryBatch, ItemKey, ShardCommit, StoredExecution,
     },
-    task_queue::{BacklogTask, QueueKey},
+    task_queue::{BacklogTask, QueueKey, TaskPosition},
 };
 
 pub(super) const SHARD: ShardId = ShardId(1);
@@ -166,8 +166,19 @@ pub(super) fn queue(name: &str, task_type: i32) -> QueueKey {
 }
 
 pub(super) fn task(id: i64) -> BacklogTask {
+    task_at(2, 0, id)
+}
+
+pub(super) fn position(level: i32, pass: i64, id: i64) -> TaskPosition {
+    TaskPosition { level, pass, id }
+}
+
+/// One of two fairness keys, made at a second of its own.
+pub(super) fn task_at(level: i32, pass: i64, id: i64) -> BacklogTask {
     BacklogTask {
-        id,
+        position: position(level, pass, id),
+        fair_key: id % 2,
+        created_at: perdure_kernel::Timestamp::from_nanos(id * 1_000_000_000),
         expires_at: perdure_kernel::Timestamp::from_nanos(id * 7),
         task: Bytes::from(format!("task {id}")),
     }

@@ -12,7 +12,7 @@ use crate::{
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
     },
-    task_queue::{BacklogTask, QueueKey, QueueLease},
+    task_queue::{BacklogSummary, BacklogTask, QueueKey, QueueLease, TaskPosition},
 };
 
 #[async_trait]
@@ -80,12 +80,16 @@ impl<S: TaskQueueStore + ?Sized, I: Interceptor> TaskQueueStore for Decorated<S,
         self.interceptor.around(Operation::AppendTasks, self.inner.append_tasks(key, range_id, tasks)).await
     }
 
-    async fn read_tasks(&self, key: &QueueKey, after_id: i64, limit: usize) -> StoreResult<Vec<BacklogTask>> {
-        self.interceptor.around(Operation::ReadTasks, self.inner.read_tasks(key, after_id, limit)).await
+    async fn read_tasks(&self, key: &QueueKey, after: TaskPosition, limit: usize) -> StoreResult<Vec<BacklogTask>> {
+        self.interceptor.around(Operation::ReadTasks, self.inner.read_tasks(key, after, limit)).await
     }
 
-    async fn ack_tasks(&self, key: &QueueKey, range_id: i64, ack_id: i64) -> StoreResult<()> {
-        self.interceptor.around(Operation::AckTasks, self.inner.ack_tasks(key, range_id, ack_id)).await
+    async fn summarize_backlog(&self, key: &QueueKey, keys_max: usize) -> StoreResult<BacklogSummary> {
+        self.interceptor.around(Operation::SummarizeBacklog, self.inner.summarize_backlog(key, keys_max)).await
+    }
+
+    async fn ack_tasks(&self, key: &QueueKey, range_id: i64, through: Vec<TaskPosition>) -> StoreResult<()> {
+        self.interceptor.around(Operation::AckTasks, self.inner.ack_tasks(key, range_id, through)).await
     }
 
     async fn put_queue_record(&self, key: &QueueKey, range_id: i64, record: Bytes) -> StoreResult<()> {

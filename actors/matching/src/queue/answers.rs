@@ -4,7 +4,7 @@ use perdure_kernel::{ErrorKind, ServiceError};
 use perdure_proto::api::enums::{ResourceExhaustedCause, ResourceExhaustedScope};
 use perdure_task_queue::{AddRefusal, AskId, PollId, QueryId, QueryRefusal};
 
-use super::TaskQueue;
+use super::{TaskQueue, asks::Waiting};
 
 fn overloaded(cause: ResourceExhaustedCause, message: &'static str) -> ServiceError {
     ServiceError::exhausted(cause, ResourceExhaustedScope::Namespace, message)
@@ -21,14 +21,14 @@ fn stopping() -> ServiceError {
 impl TaskQueue {
     pub(super) fn answer_poll_empty(&mut self, poll: PollId) {
         self.forwarded.remove(&poll);
-        if let Some(ask) = self.polls.remove(&poll) {
+        if let Some(waiting) = self.polls.remove(&poll) {
             self.count(|metrics| &metrics.poll_timeouts);
-            ask.answer_empty();
+            waiting.ask.answer_empty();
         }
     }
 
     pub(super) fn refuse_poll(&mut self, poll: PollId) {
-        if let Some(ask) = self.polls.remove(&poll) {
+        if let Some(Waiting { ask, .. }) = self.polls.remove(&poll) {
             ask.refuse(overloaded(ResourceExhaustedCause::ConcurrentLimit, "too many polls wait on the task queue"));
         }
     }

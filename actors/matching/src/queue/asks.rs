@@ -28,6 +28,13 @@ pub(super) enum PollAsk {
     Activity(Ask<Poll<ws::PollActivityTaskQueueRequest>, Box<ws::PollActivityTaskQueueResponse>>),
 }
 
+/// A poll under way.
+pub(super) struct Waiting {
+    pub(super) ask: PollAsk,
+    /// When it came.
+    pub(super) since: Timestamp,
+}
+
 impl PollAsk {
     pub(super) fn caller(&self) -> &Caller {
         match self {
@@ -102,11 +109,12 @@ impl TaskQueue {
         let note = ask.note();
         let rate = note.rate;
         self.machine.note_poller(now, note);
-        if rate.is_some() && rate != self.rate {
-            self.rate = rate;
+        // The last poll decides, also when it names none.
+        if rate != self.limits.worker {
+            self.limits.worker = rate;
             self.share_rate();
         }
-        self.polls.insert(poll, ask);
+        self.polls.insert(poll, Waiting { ask, since: now });
         self.feed(Input::PollArrived { poll, deadline }, ctx);
         self.watch_poll(poll, ctx);
         self.load_children();
@@ -119,7 +127,7 @@ impl TaskQueue {
             // An actor that is gone has dropped the poll.
             let _ = myself.tell(Msg::PollGone(poll));
         };
-        match self.polls.get(&poll) {
+        match self.polls.get(&poll).map(|waiting| &waiting.ask) {
             Some(PollAsk::Workflow(ask)) => ask.reply.on_closed(told),
             Some(PollAsk::Activity(ask)) => ask.reply.on_closed(told),
             None => {}

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use perdure_kernel::{ServiceResult, time};
 use perdure_proto::api::{
-    enums::{DescribeTaskQueueMode, RateLimitSource},
-    taskqueue::{PollerInfo, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo},
-    workflowservice::{self as ws, describe_task_queue_response::EffectiveRateLimit},
+    enums::{BuildIdTaskReachability, DescribeTaskQueueMode},
+    taskqueue::{
+        PollerInfo, TaskQueueStats, TaskQueueStatus, TaskQueueTypeInfo, TaskQueueVersionInfo, TaskQueueVersioningInfo,
+    },
+    workflowservice as ws,
 };
 use perdure_rpc::{Ask, Caller, MatchingClient, QueueKind, QueueName, TaskType, matching::DescribeQueue};
 use perdure_runtime::Ctx;
@@ -69,30 +71,38 @@ impl TaskQueue {
         ctx: &Ctx<Self>,
     ) -> ws::DescribeTaskQueueResponse {
         let description = self.machine.describe(ctx.now());
+        let rate = self.effective_rate();
         let mut response = ws::DescribeTaskQueueResponse { pollers: description.pollers, ..Default::default() };
         if request.report_stats {
             let mut total = TaskQueueStats::default();
-            description.stats.iter().for_each(|stats| merge_stats(&mut total, stats));
+            description.stats.values().for_each(|stats| merge_stats(&mut total, stats));
             response.stats = Some(total);
-            response.stats_by_priority_key =
-                (1..).zip(description.stats).filter(|(_, stats)| is_of_interest(stats)).collect();
+            response.stats_by_priority_key = description.stats;
         }
         if request.report_config {
-            response.effective_rate_limit = self.rate.map(|rate| EffectiveRateLimit {
-                requests_per_second: rate as f32,
-                rate_limit_source: RateLimitSource::Worker.into(),
-            });
+            response.config = self.shown_config();
         }
         if request.include_task_queue_status {
-            response.task_queue_status = Some(description.status);
+            let rate_per_second = f64::from(rate.requests_per_second);
+            response.task_queue_status = Some(TaskQueueStatus { rate_per_second, ..description.status });
+        }
+        response.effective_rate_limit = Some(rate);
+        if self.name.kind == QueueKind::Normal {
+            response.versioning_info = Some(unversioned());
         }
         response
     }
 }
 
-/// Levels that were never used are left out.
-fn is_of_interest(stats: &TaskQueueStats) -> bool {
-    stats.approximate_backlog_count > 0 || stats.tasks_add_rate > 0.0 || stats.tasks_dispatch_rate > 0.0
+/// What Temporal tells of a queue without versions.
+#[allow(deprecated)]
+fn unversioned() -> TaskQueueVersioningInfo {
+    TaskQueueVersioningInfo {
+        current_version: "__unversioned__".to_owned(),
+        // The first instant of the year 1.
+        update_time: Some(perdure_proto::Timestamp { seconds: -62_135_596_800, nanos: 0 }),
+        ..TaskQueueVersioningInfo::default()
+    }
 }
 
 /// The sum over all partitions of a root's queue.
@@ -148,7 +158,9 @@ async fn describe_types(
     }
     let mut versions_info = BTreeMap::new();
     if unversioned {
-        versions_info.insert(String::new(), TaskQueueVersionInfo { types_info, ..Default::default() });
+        let task_reachability =
+            if request.report_task_reachability { BuildIdTaskReachability::Reachable.into() } else { 0 };
+        versions_info.insert(String::new(), TaskQueueVersionInfo { types_info, task_reachability });
     }
     Ok(ws::DescribeTaskQueueResponse { versions_info, ..Default::default() })
 }

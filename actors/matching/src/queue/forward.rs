@@ -1,16 +1,22 @@
 //! What a child partition hands to its parent, and gets back.
 
+use std::sync::Arc;
+
 use perdure_kernel::{ErrorKind, ServiceError, ServiceResult, Timestamp};
-use perdure_proto::{api::workflowservice as ws, records::QueuedTask};
+use perdure_proto::records::QueuedTask;
 use perdure_rpc::{
-    Ask, Caller,
+    Ask, Caller, HistoryCall, MatchingCall, QueueName,
     matching::{OfferTask, Poll},
 };
 use perdure_runtime::Ctx;
 use perdure_task_queue::{ForwardId, Forwarded, Input, PollId, QueryId};
 use tokio::sync::oneshot;
 
-use super::{Msg, TaskQueue, asks::PollAsk};
+use super::{
+    Msg, TaskQueue,
+    asks::PollAsk,
+    kinds::{ActivityPoll, AnswerOf, AskOf, PollKind, WorkflowPoll},
+};
 
 /// Waits for an answer until the other end of `called_back` is dropped; dropping the answer tells the
 /// parent that its poller left.
@@ -29,63 +35,50 @@ impl TaskQueue {
     pub(super) fn forward_poll(&mut self, poll: PollId, ctx: &mut Ctx<Self>) {
         let Some(parent) = self.name.parent() else { return };
         self.count(|metrics| &metrics.forwarded);
-        let (keep, called_back) = oneshot::channel();
-        match self.polls.get(&poll) {
+        match self.polls.get(&poll).map(|waiting| &waiting.ask) {
             Some(PollAsk::Workflow(ask)) => {
-                let request = Poll { queue: parent.clone(), request: ask.request.request.clone() };
-                let (ask, answer) = Ask::new(ask.caller.clone(), request, None);
-                self.shared.matching.send_to_partition(&parent, ask.into());
-                ctx.spawn_io(until_called_back(answer, called_back), move |result| {
-                    Msg::WorkflowPollForwarded(poll, result)
-                });
+                let (caller, request) = (ask.caller.clone(), ask.request.request.clone());
+                self.hand_on::<WorkflowPoll>(poll, parent, caller, request, ctx);
             }
             Some(PollAsk::Activity(ask)) => {
-                let request = Poll { queue: parent.clone(), request: ask.request.request.clone() };
-                let (ask, answer) = Ask::new(ask.caller.clone(), request, None);
-                self.shared.matching.send_to_partition(&parent, ask.into());
-                ctx.spawn_io(until_called_back(answer, called_back), move |result| {
-                    Msg::ActivityPollForwarded(poll, result)
-                });
+                let (caller, request) = (ask.caller.clone(), ask.request.request.clone());
+                self.hand_on::<ActivityPoll>(poll, parent, caller, request, ctx);
             }
-            None => return self.inputs.push_back(Input::PollGone { poll }),
+            None => self.inputs.push_back(Input::PollGone { poll }),
         }
+    }
+
+    fn hand_on<K: PollKind>(
+        &mut self,
+        poll: PollId,
+        parent: QueueName,
+        caller: Caller,
+        request: Arc<K::Request>,
+        ctx: &mut Ctx<Self>,
+    ) where
+        MatchingCall: From<AskOf<K>>,
+        HistoryCall: From<Ask<Box<K::Start>, Box<K::Response>>>,
+    {
+        let (keep, called_back) = oneshot::channel();
+        let (ask, answer) = Ask::new(caller, Poll { queue: parent.clone(), request }, None);
+        self.shared.matching.send_to_partition(&parent, ask.into());
+        ctx.spawn_io(until_called_back(answer, called_back), move |answer| K::forwarded(poll, answer));
         self.forwarded.insert(poll, keep);
     }
 
-    pub(super) fn workflow_poll_forwarded(
-        &mut self,
-        poll: PollId,
-        result: Option<ServiceResult<Box<ws::PollWorkflowTaskQueueResponse>>>,
-        ctx: &mut Ctx<Self>,
-    ) {
+    pub(super) fn poll_forwarded<K: PollKind>(&mut self, poll: PollId, answer: Option<AnswerOf<K>>, ctx: &mut Ctx<Self>)
+    where
+        MatchingCall: From<AskOf<K>>,
+        HistoryCall: From<Ask<Box<K::Start>, Box<K::Response>>>,
+    {
         self.forwarded.remove(&poll);
-        let outcome = match result {
+        let outcome = match answer {
             None => return,
             Some(Err(_)) => Forwarded::Failed,
-            Some(Ok(response)) if response.task_token.is_empty() => Forwarded::Empty,
+            Some(Ok(response)) if K::is_empty(&response) => Forwarded::Empty,
             Some(Ok(response)) => {
-                if let Some(PollAsk::Workflow(ask)) = self.polls.remove(&poll) {
-                    ask.reply.send(Ok(response));
-                }
-                Forwarded::Done
-            }
-        };
-        self.feed(Input::PollForwarded { poll, outcome }, ctx);
-    }
-
-    pub(super) fn activity_poll_forwarded(
-        &mut self,
-        poll: PollId,
-        result: Option<ServiceResult<Box<ws::PollActivityTaskQueueResponse>>>,
-        ctx: &mut Ctx<Self>,
-    ) {
-        self.forwarded.remove(&poll);
-        let outcome = match result {
-            None => return,
-            Some(Err(_)) => Forwarded::Failed,
-            Some(Ok(response)) if response.task_token.is_empty() => Forwarded::Empty,
-            Some(Ok(response)) => {
-                if let Some(PollAsk::Activity(ask)) = self.polls.remove(&poll) {
+                let ask = self.polls.remove(&poll).and_then(|waiting| K::ask(waiting.ask).ok());
+                if let Some(ask) = ask {
                     ask.reply.send(Ok(response));
                 }
                 Forwarded::Done

@@ -4,6 +4,8 @@ mod answers;
 mod asks;
 mod describe;
 mod forward;
+mod kinds;
+mod limits;
 mod shutdown;
 mod starts;
 mod store;
@@ -17,7 +19,7 @@ use std::{
 use perdure_kernel::{ServiceResult, Timestamp};
 use perdure_persistence::{
     StoreResult,
-    task_queue::{BacklogTask, QueueKey, QueueLease},
+    task_queue::{BacklogSummary, BacklogTask, QueueKey},
 };
 use perdure_proto::api::workflowservice as ws;
 use perdure_rpc::{
@@ -29,9 +31,12 @@ use perdure_task_queue::{AskId, ForwardId, Input, Output, PollId, QueryId, Queue
 use tokio::sync::oneshot;
 
 use crate::{directory::Shared, metrics::QueueMetrics, settings::QueueSettings};
-use asks::PollAsk;
+use asks::{PollAsk, Waiting};
+use kinds::{ActivityPoll, WorkflowPoll};
+use limits::Limits;
 use shutdown::ShutDown;
 use starts::Started;
+use store::Taken;
 
 /// How long settings are used before they are asked for again.
 const SETTINGS_AGE_MAX: Duration = Duration::from_secs(1);
@@ -46,7 +51,9 @@ pub(crate) enum Msg {
     WorkflowTaskStarted(StartId, ServiceResult<Box<ws::PollWorkflowTaskQueueResponse>>),
     ActivityTaskStarted(StartId, ServiceResult<Box<ws::PollActivityTaskQueueResponse>>),
     QueryTaskStarted(StartId, ServiceResult<Box<ws::PollWorkflowTaskQueueResponse>>),
-    Leased(StoreResult<QueueLease>),
+    Leased(ServiceResult<Taken>),
+    Surveyed(StoreResult<BacklogSummary>),
+    ConfigStored(StoreResult<()>),
     Appended(StoreResult<()>),
     PageRead(StoreResult<Vec<BacklogTask>>, usize),
     Acked(StoreResult<()>),
@@ -76,7 +83,7 @@ pub(crate) struct TaskQueue {
     numbers: u64,
     inputs: VecDeque<Input>,
     outputs: Vec<Output>,
-    polls: HashMap<PollId, PollAsk>,
+    polls: HashMap<PollId, Waiting>,
     adds: HashMap<AskId, Reply<ServiceResult<()>>>,
     queries: HashMap<QueryId, Ask<Box<DirectQuery>, ws::QueryWorkflowResponse>>,
     starts: HashMap<StartId, Started>,
@@ -87,7 +94,7 @@ pub(crate) struct TaskQueue {
     caller: Option<Caller>,
     settings: QueueSettings,
     settings_at: Timestamp,
-    rate: Option<f64>,
+    limits: Limits,
     metrics: Option<QueueMetrics>,
     shut_down: ShutDown,
     /// Children were loaded, so that their backlogs reach the pollers here.
@@ -127,7 +134,7 @@ impl TaskQueue {
             caller: None,
             settings,
             settings_at: Timestamp::EPOCH,
-            rate: None,
+            limits: Limits::default(),
             metrics: None,
             shut_down: ShutDown::default(),
             children_loaded: false,
@@ -173,8 +180,9 @@ impl TaskQueue {
             Output::FailQuery { query, refusal } => self.fail_query(query, refusal),
             Output::AcquireLease => self.acquire_lease(ctx),
             Output::Append { range_id, tasks } => self.append(range_id, tasks, ctx),
-            Output::Read { after_id, limit } => self.read(after_id, limit, ctx),
-            Output::Ack { range_id, ack_id } => self.ack(range_id, ack_id, ctx),
+            Output::Survey => self.survey(ctx),
+            Output::Read { after, limit } => self.read(after, limit, ctx),
+            Output::Ack { range_id, through } => self.ack(range_id, &through, ctx),
             Output::ForwardPoll { poll } => self.forward_poll(poll, ctx),
             Output::ForwardTask { forward, task, until } => self.forward_task(forward, &task, until, ctx),
             Output::ForwardQuery { query } => self.forward_query(query, ctx),
@@ -213,12 +221,6 @@ impl TaskQueue {
         }
     }
 
-    /// Tells the machine its share of the queue's rate.
-    fn share_rate(&mut self) {
-        let partitions = f64::from(self.settings.read_partitions.max(1));
-        self.inputs.push_back(Input::RateSet(self.rate.map(|rate| rate / partitions)));
-    }
-
     fn call(&mut self, call: MatchingCall, ctx: &mut Ctx<Self>) {
         let now = ctx.now();
         self.observe(call.caller(), now);
@@ -235,6 +237,9 @@ impl TaskQueue {
                 ctx.myself().drain();
             }
             MatchingCall::CancelPolls(ask) => self.cancel_polls(ask, ctx),
+            MatchingCall::Configure(ask) => self.configure(ask, ctx),
+            MatchingCall::FetchConfig(ask) => self.fetch_config(ask),
+            MatchingCall::TakeConfig(ask) => self.take_config(ask, ctx),
             MatchingCall::Describe(ask) => self.describe(ask, ctx),
         }
     }
@@ -246,22 +251,27 @@ impl Actor for TaskQueue {
     const KIND: &'static str = "task_queue";
 
     fn started(&mut self, ctx: &mut Ctx<Self>) {
-        self.feed(Input::Opened, ctx);
+        // A child asks its root how it is configured, on behalf of whoever calls first.
+        if self.name.partition == 0 {
+            self.feed(Input::Opened, ctx);
+        }
     }
 
     fn handle(&mut self, msg: Msg, ctx: &mut Ctx<Self>) {
         match msg {
             Msg::Call(call) => self.call(call, ctx),
             Msg::PollGone(poll) => self.poll_gone(poll, ctx),
-            Msg::WorkflowTaskStarted(start, result) => self.workflow_task_started(start, result, ctx),
-            Msg::ActivityTaskStarted(start, result) => self.activity_task_started(start, result, ctx),
+            Msg::WorkflowTaskStarted(start, answer) => self.task_started::<WorkflowPoll>(start, answer, ctx),
+            Msg::ActivityTaskStarted(start, answer) => self.task_started::<ActivityPoll>(start, answer, ctx),
             Msg::QueryTaskStarted(start, result) => self.query_task_started(start, result, ctx),
             Msg::Leased(result) => self.leased(result, ctx),
+            Msg::Surveyed(result) => self.surveyed(result, ctx),
+            Msg::ConfigStored(result) => self.config_stored(&result, ctx),
             Msg::Appended(result) => self.appended(result, ctx),
             Msg::PageRead(result, limit) => self.page_read(result, limit, ctx),
             Msg::Acked(result) => self.acked(result, ctx),
-            Msg::WorkflowPollForwarded(poll, result) => self.workflow_poll_forwarded(poll, result, ctx),
-            Msg::ActivityPollForwarded(poll, result) => self.activity_poll_forwarded(poll, result, ctx),
+            Msg::WorkflowPollForwarded(poll, answer) => self.poll_forwarded::<WorkflowPoll>(poll, answer, ctx),
+            Msg::ActivityPollForwarded(poll, answer) => self.poll_forwarded::<ActivityPoll>(poll, answer, ctx),
             Msg::TaskForwarded(forward, result) => self.task_forwarded(forward, &result, ctx),
             Msg::QueryForwarded(query) => self.feed(Input::QueryAnswered { query }, ctx),
             Msg::Described => {}

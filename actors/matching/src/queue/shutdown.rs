@@ -40,12 +40,16 @@ impl ShutDown {
 impl TaskQueue {
     pub(super) fn cancel_polls(&mut self, ask: Ask<CancelPolls, u32>, ctx: &mut Ctx<Self>) {
         let CancelPolls { worker_instance_key: key, identity, .. } = ask.request;
-        let of_worker = |poll: &super::PollAsk| !key.is_empty() && poll.worker_instance_key() == key;
-        let polls: Vec<_> = self.polls.iter().filter(|(_, ask)| of_worker(ask)).map(|(poll, _)| *poll).collect();
+        let polls: Vec<_> = self
+            .polls
+            .iter()
+            .filter(|(_, waiting)| !key.is_empty() && waiting.ask.worker_instance_key() == key)
+            .map(|(poll, _)| *poll)
+            .collect();
         for poll in &polls {
             self.forwarded.remove(poll);
-            if let Some(ask) = self.polls.remove(poll) {
-                ask.answer_empty();
+            if let Some(waiting) = self.polls.remove(poll) {
+                waiting.ask.answer_empty();
             }
             self.feed(Input::PollGone { poll: *poll }, ctx);
         }

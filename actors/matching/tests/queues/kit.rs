@@ -14,7 +14,11 @@ use perdure_kernel::{
     Clock, ErrorKind, ExecutionKey, Namespace, NamespaceId, ServiceError, ServiceResult, ShardId, ShardMap, Timestamp,
 };
 use perdure_matching::{FixedSettings, Matching, MatchingParts, QueueSettings};
-use perdure_persistence::{TaskQueueStore, memory::MemoryStore, task_queue::QueueKey};
+use perdure_persistence::{
+    TaskQueueStore,
+    memory::MemoryStore,
+    task_queue::{QueueKey, TaskPosition},
+};
 use perdure_proto::{
     api::{common::WorkflowExecution, query::WorkflowQuery, taskqueue::TaskQueueMetadata, workflowservice as ws},
     records::{ExecutionRef, QueuedTask},
@@ -217,7 +221,12 @@ impl Node {
             name: queue.rpc_name(),
             task_type: queue.task_type as i32,
         };
-        self.store.read_tasks(&key, 0, 100_000).await.unwrap().len()
+        let mut count = 0;
+        for level in 0..10 {
+            let start = TaskPosition::start_of(level);
+            count += self.store.read_tasks(&key, start, 100_000).await.unwrap().len();
+        }
+        count
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fairness;
 mod world;
 
 use perdure_task_queue::Role;
@@ -10,7 +11,7 @@ use world::{Faults, Step, World};
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (1..=5_i32).prop_map(Step::Add),
+        6 => (1..=5_i32, 0..4_u8).prop_map(|(priority, key)| Step::Add(priority, key)),
         2 => (1..=5_i32, 1..400_u64).prop_map(|(key, millis)| Step::AddExpiring(key, millis)),
         6 => Just(Step::Poll),
         1 => any::<prop::sample::Index>().prop_map(Step::PollGone),

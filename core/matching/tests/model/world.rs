@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -9,8 +10,8 @@ use std::{
 use perdure_kernel::Timestamp;
 use perdure_proto::{api::common::Priority, records::QueuedTask};
 use perdure_task_queue::{
-    AddRefusal, AskId, Forwarded, Input, Output, PollId, QueryId, QueryRefusal, QueueMachine, Role, Settings,
-    StartOutcome, StoredTask, Work,
+    AddRefusal, AskId, BacklogSurvey, Forwarded, Input, LevelSurvey, Output, PollId, Position, QueryId, QueryRefusal,
+    QueueMachine, Role, Settings, StartOutcome, StoredTask, Work,
     settings::{UNACKNOWLEDGED_TASKS_MAX, WAITING_TASKS_MAX},
 };
 use proptest::sample::Index;
@@ -18,7 +19,8 @@ use proptest::sample::Index;
 /// What happens next.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Add(i32),
+    /// Priority and fairness key.
+    Add(i32, u8),
     AddExpiring(i32, u64),
     Poll,
     PollGone(Index),
@@ -65,9 +67,8 @@ pub(crate) struct World {
     now: Timestamp,
     ids: u64,
     io: Vec<Output>,
-    rows: BTreeMap<i64, Arc<QueuedTask>>,
+    rows: BTreeMap<Position, (u64, Arc<QueuedTask>)>,
     range_id: i64,
-    stored_ack: i64,
     /// Fate of every task ever added.
     fates: BTreeMap<Number, Fate>,
     asks: BTreeMap<AskId, Number>,
@@ -76,7 +77,7 @@ pub(crate) struct World {
     started: BTreeSet<Number>,
     /// Tasks in the order in which they were given to pollers.
     dispatched: Vec<Number>,
-    levels: BTreeMap<Number, i32>,
+    levels: BTreeMap<Number, (i32, u8)>,
     polls: BTreeMap<PollId, bool>,
     queries: BTreeSet<QueryId>,
     queries_at_workers: BTreeSet<QueryId>,
@@ -107,7 +108,6 @@ impl World {
             io: Vec::new(),
             rows: BTreeMap::new(),
             range_id: 0,
-            stored_ack: 0,
             fates: BTreeMap::new(),
             asks: BTreeMap::new(),
             expiring: BTreeSet::new(),
@@ -124,7 +124,7 @@ impl World {
         world
     }
 
-    pub(crate) fn stored(&self) -> &BTreeMap<i64, Arc<QueuedTask>> {
+    pub(crate) fn stored(&self) -> &BTreeMap<Position, (u64, Arc<QueuedTask>)> {
         &self.rows
     }
 
@@ -162,12 +162,14 @@ impl World {
             }
             Output::TaskExpired | Output::GoIdle => {}
             Output::Start { work: Work::Task { ref task, .. }, .. } => {
+                self.check_priority(number_of(task));
                 self.dispatched.push(number_of(task));
                 self.io.push(output);
             }
             Output::Start { .. }
             | Output::AcquireLease
             | Output::Append { .. }
+            | Output::Survey
             | Output::Read { .. }
             | Output::Ack { .. }
             | Output::ForwardPoll { .. }
@@ -181,14 +183,33 @@ impl World {
         assert!(!gone, "{poll:?} answered after it left");
     }
 
+    /// No task of a better priority is in the store, on its way there, or (without a parent, where some may be)
+    /// waiting in memory.
+    fn check_priority(&self, number: Number) {
+        if self.disturbed || !self.calm || self.role != Role::Root {
+            return;
+        }
+        let level = self.levels[&number].0;
+        let waiting = |other: &Number| {
+            let unfinished = matches!(self.fates[other], Fate::Pending)
+                || self.rows.values().any(|(_, task)| number_of(task) == *other);
+            unfinished && !self.dispatched.contains(other) && !self.expiring.contains(other)
+        };
+        let overtaken = self.levels.iter().find(|(other, (better, _))| *better < level && waiting(other));
+        assert!(overtaken.is_none(), "task {number} of level {level} goes before {overtaken:?}");
+    }
+
     fn fate(&mut self, ask: AskId, fate: Fate) {
         let number = self.asks.remove(&ask).unwrap_or_else(|| panic!("{ask:?} answered twice"));
         self.fates.insert(number, fate);
     }
 
-    fn add(&mut self, priority_key: i32, expires_at: i64) {
+    fn add(&mut self, priority_key: i32, fairness_key: u8, expires_at: i64) {
         let number = self.id();
-        let priority = Some(Priority { priority_key, ..Priority::default() });
+        // The keys' weights differ.
+        let fairness_key_text = if fairness_key == 0 { String::new() } else { fairness_key.to_string() };
+        let priority =
+            Some(Priority { priority_key, fairness_key: fairness_key_text, fairness_weight: f32::from(fairness_key) });
         let task = QueuedTask {
             scheduled_event_id: i64::try_from(number).unwrap(),
             created_at: self.now.as_nanos(),
@@ -199,7 +220,7 @@ impl World {
         if expires_at != 0 {
             self.expiring.insert(number);
         }
-        self.levels.insert(number, priority_key);
+        self.levels.insert(number, (priority_key, fairness_key));
         self.fates.insert(number, Fate::Pending);
         self.asks.insert(AskId(number), number);
         self.input(Input::TaskAdded { ask: AskId(number), task: Arc::new(task), until: None });
@@ -213,8 +234,10 @@ impl World {
 
     pub(crate) fn step(&mut self, step: Step) {
         match step {
-            Step::Add(key) => self.add(key, 0),
-            Step::AddExpiring(key, millis) => self.add(key, (self.now + Duration::from_millis(millis)).as_nanos()),
+            Step::Add(priority, key) => self.add(priority, key, 0),
+            Step::AddExpiring(priority, millis) => {
+                self.add(priority, 0, (self.now + Duration::from_millis(millis)).as_nanos())
+            }
             Step::Poll => self.poll(),
             Step::PollGone(index) => {
                 if self.faults.pollers && !self.polls.is_empty() {
@@ -288,7 +311,7 @@ impl World {
             Output::AcquireLease if self.faults.store && luck < 40 => self.input(Input::LeaseFailed),
             Output::AcquireLease => {
                 self.range_id += 1;
-                self.input(Input::LeaseAcquired { range_id: self.range_id, ack_id: self.stored_ack });
+                self.input(Input::LeaseAcquired { range_id: self.range_id });
             }
             Output::Append { range_id, tasks } => {
                 assert_eq!(range_id, self.range_id);
@@ -296,28 +319,31 @@ impl World {
                 if !failed || luck < 20 {
                     self.disturbed |= failed;
                     for task in tasks {
-                        assert!(self.rows.insert(task.id, task.task).is_none(), "id {} given twice", task.id);
+                        let id = task.place.id;
+                        assert!(self.rows.keys().all(|place| place.id < id), "ids must ascend");
+                        self.rows.insert(task.place, (task.key, task.task));
                     }
                 }
                 self.input(if failed { Input::AppendFailed } else { Input::Appended });
             }
-            Output::Read { .. } if self.faults.store && luck < 40 => self.input(Input::ReadFailed),
-            Output::Read { after_id, limit } => {
+            Output::Read { .. } | Output::Survey if self.faults.store && luck < 40 => self.input(Input::ReadFailed),
+            Output::Survey => self.input(Input::Surveyed(self.survey())),
+            Output::Read { after, limit } => {
                 let rows: Vec<StoredTask> = self
                     .rows
-                    .range(after_id + 1..)
+                    .range((Bound::Excluded(after), Bound::Unbounded))
+                    .take_while(|(place, _)| place.level == after.level)
                     .take(limit)
-                    .map(|(id, task)| StoredTask { id: *id, task: task.clone() })
+                    .map(|(place, (key, task))| StoredTask { place: *place, key: *key, task: task.clone() })
                     .collect();
-                let (last_id, full) = (rows.last().map(|row| row.id), rows.len() == limit);
-                self.input(Input::PageRead { tasks: rows, last_id, full });
+                let (last, full) = (rows.last().map(|row| row.place), rows.len() == limit);
+                self.input(Input::PageRead { tasks: rows, last, full });
             }
             Output::Ack { .. } if self.faults.store && luck < 40 => self.input(Input::AckFailed),
-            Output::Ack { range_id, ack_id } => {
+            Output::Ack { range_id, through } => {
                 assert_eq!(range_id, self.range_id);
-                assert!(ack_id > self.stored_ack);
-                self.stored_ack = ack_id;
-                self.rows.retain(|id, _| *id > ack_id);
+                let finished = |place: &Position| through.iter().any(|last| place.level == last.level && place <= last);
+                self.rows.retain(|place, _| !finished(place));
                 self.input(Input::Acked);
             }
             Output::ForwardPoll { poll } => {
@@ -341,6 +367,21 @@ impl World {
             }
             other => panic!("{other:?} is no IO"),
         }
+    }
+
+    fn survey(&self) -> BacklogSurvey {
+        let mut levels: BTreeMap<usize, LevelSurvey> = BTreeMap::new();
+        for (place, (key, task)) in &self.rows {
+            let level = levels.entry(place.level).or_insert_with(|| LevelSurvey {
+                level: place.level,
+                first_pass: place.pass,
+                ..LevelSurvey::default()
+            });
+            level.ages.push((Timestamp::from_nanos(task.created_at), 1));
+            level.last_passes.retain(|(known, _)| known != key);
+            level.last_passes.push((*key, place.pass));
+        }
+        BacklogSurvey { levels: levels.into_values().collect() }
     }
 
     fn parent(&self, luck: u8) -> Forwarded {
@@ -439,9 +480,9 @@ impl World {
         }
     }
 
-    /// First in, first out within a priority.
+    /// First in, first out within a priority and fairness key.
     fn check_order(&self) {
-        let mut last: BTreeMap<i32, Number> = BTreeMap::new();
+        let mut last: BTreeMap<(i32, u8), Number> = BTreeMap::new();
         for number in &self.dispatched {
             let before = last.insert(self.levels[number], *number);
             assert!(before < Some(*number), "task {number} was overtaken by {before:?}");

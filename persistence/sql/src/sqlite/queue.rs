@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use perdure_persistence::{
     Operation, StoreError, StoreErrorKind, StoreResult,
-    task_queue::{BacklogTask, QueueKey, QueueLease},
+    task_queue::{BacklogTask, QueueKey, QueueLease, TaskPosition},
 };
 use sqlx::{Row, SqliteConnection};
 
@@ -14,9 +14,10 @@ use crate::key;
 
 static QUEUES: Repeated = Repeated::new("SELECT key, queue, range_id FROM queue WHERE key IN (", "?", ")");
 static PUT_TASKS: Repeated = Repeated::new(
-    "INSERT OR FAIL INTO backlog(queue, id, expires_at, task) VALUES ",
-    "(?,?,?,?)",
-    " ON CONFLICT(queue, id) DO UPDATE SET expires_at = excluded.expires_at, task = excluded.task",
+    "INSERT OR FAIL INTO queue_task(queue, level, pass, id, fair_key, created_at, expires_at, task) VALUES ",
+    "(?,?,?,?,?,?,?,?)",
+    " ON CONFLICT(queue, level, pass, id) DO UPDATE SET fair_key = excluded.fair_key, \
+      created_at = excluded.created_at, expires_at = excluded.expires_at, task = excluded.task",
 );
 
 /// A write under a queue's lease.
@@ -31,7 +32,7 @@ pub(super) struct QueueWrite {
 #[derive(Debug)]
 pub(super) enum QueueChange {
     Append(Vec<BacklogTask>),
-    Ack(i64),
+    Ack(Vec<TaskPosition>),
     Record(Bytes),
 }
 
@@ -47,14 +48,14 @@ impl QueueWrite {
 
 pub(super) async fn acquire(conn: &mut SqliteConnection, queue: &QueueKey) -> sqlx::Result<QueueLease> {
     const ACQUIRE: &str = "INSERT INTO queue(key, range_id, ack_id, record) VALUES (?, 1, 0, x'') \
-         ON CONFLICT(key) DO UPDATE SET range_id = range_id + 1 RETURNING range_id, ack_id, record";
+         ON CONFLICT(key) DO UPDATE SET range_id = range_id + 1 RETURNING range_id, record";
     let row = sqlx::query(ACQUIRE).bind(key::queue(queue)).fetch_one(conn).await?;
-    let record: Vec<u8> = row.try_get(2)?;
-    Ok(QueueLease { range_id: row.try_get(0)?, ack_id: row.try_get(1)?, record: record.into() })
+    let record: Vec<u8> = row.try_get(1)?;
+    Ok(QueueLease { range_id: row.try_get(0)?, record: record.into() })
 }
 
 pub(super) async fn delete(conn: &mut SqliteConnection, queue: &QueueKey) -> sqlx::Result<()> {
-    const DELETE: &str = "DELETE FROM backlog WHERE queue = (SELECT queue FROM queue WHERE key = ?); \
+    const DELETE: &str = "DELETE FROM queue_task WHERE queue = (SELECT queue FROM queue WHERE key = ?); \
          DELETE FROM queue WHERE key = ?";
     let key = key::queue(queue);
     sqlx::query(DELETE).bind(key.clone()).bind(key).execute(conn).await?;
@@ -90,11 +91,12 @@ pub(super) async fn apply(
         answers.push((*index, Ok(())));
         match &write.change {
             QueueChange::Append(appended) => tasks.extend(appended.iter().map(|task| (queue, task))),
-            QueueChange::Ack(ack_id) => {
-                const ACK: &str =
-                    "UPDATE queue SET ack_id = ? WHERE queue = ?; DELETE FROM backlog WHERE queue = ? AND id <= ?";
-                let query = sqlx::query(ACK).bind(*ack_id).bind(queue).bind(queue).bind(*ack_id);
-                query.execute(&mut *conn).await?;
+            QueueChange::Ack(through) => {
+                const ACK: &str = "DELETE FROM queue_task WHERE queue = ? AND level = ? AND (pass, id) <= (?, ?)";
+                for last in through {
+                    let query = sqlx::query(ACK).bind(queue).bind(last.level).bind(last.pass).bind(last.id);
+                    query.execute(&mut *conn).await?;
+                }
             }
             QueueChange::Record(record) => {
                 let query =
@@ -105,7 +107,9 @@ pub(super) async fn apply(
     }
     PUT_TASKS
         .write(conn, &tasks, |query, (queue, task)| {
-            query.bind(*queue).bind(task.id).bind(task.expires_at.as_nanos()).bind(task.task.to_vec())
+            let query = query.bind(*queue).bind(task.position.level).bind(task.position.pass).bind(task.position.id);
+            let query = query.bind(task.fair_key).bind(task.created_at.as_nanos());
+            query.bind(task.expires_at.as_nanos()).bind(task.task.to_vec())
         })
         .await?;
     Ok(answers)

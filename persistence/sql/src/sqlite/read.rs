@@ -1,11 +1,13 @@
 //! Reads of shards and task queues. Each is one statement, so it sees one state of the database.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp};
 use perdure_persistence::{
     Operation, StoreResult,
     shard::{Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ItemKey, StoredExecution, TimerRow},
-    task_queue::{BacklogTask, QueueKey},
+    task_queue::{BacklogSummary, BacklogTask, LevelSummary, QueueKey, SUMMARY_SPAN_MIN, SUMMARY_SPANS, TaskPosition},
 };
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
@@ -41,8 +43,20 @@ const IMMEDIATE: &str = "SELECT first_id, last_id, tasks FROM immediate WHERE sh
 const TIMERS: &str = "SELECT fire_at, id, task FROM timer \
      WHERE shard = ? AND (fire_at, id) > (?, ?) AND fire_at < ? ORDER BY fire_at, id LIMIT ?";
 const EXECUTIONS: &str = "SELECT key FROM execution WHERE key >= ? AND key < ? ORDER BY key LIMIT ?";
-const TASKS: &str = "SELECT id, expires_at, task FROM backlog \
-     WHERE queue = (SELECT queue FROM queue WHERE key = ?) AND id > ? ORDER BY id LIMIT ?";
+const TASKS: &str = "SELECT pass, id, fair_key, created_at, expires_at, task FROM queue_task \
+     WHERE queue = (SELECT queue FROM queue WHERE key = ?) AND level = ? AND (pass, id) > (?, ?) \
+     ORDER BY pass, id LIMIT ?";
+const AGES: &str = "WITH span AS (SELECT level AS of_level, \
+         max(?2, (max(created_at) - min(created_at)) / ?3) AS length FROM queue_task \
+         WHERE queue = (SELECT queue FROM queue WHERE key = ?1) GROUP BY level) \
+     SELECT level, min(pass), min(created_at), count(*) FROM queue_task JOIN span ON of_level = level \
+     WHERE queue = (SELECT queue FROM queue WHERE key = ?1) \
+     GROUP BY level, created_at / length ORDER BY level, min(created_at)";
+const LAST_PASSES: &str = "WITH last AS (SELECT level, fair_key, max(pass) AS pass FROM queue_task \
+         WHERE queue = (SELECT queue FROM queue WHERE key = ?) GROUP BY level, fair_key), \
+     ranked AS (SELECT level, fair_key, pass, \
+         row_number() OVER (PARTITION BY level ORDER BY pass DESC, fair_key) AS place FROM last) \
+     SELECT level, fair_key, pass FROM ranked WHERE place <= ? ORDER BY level, fair_key";
 const QUEUES: &str = "SELECT key FROM queue WHERE key >= ? AND key < ? ORDER BY key";
 
 /// A page size as SQLite takes it.
@@ -163,17 +177,57 @@ pub(super) async fn executions(
 pub(super) async fn tasks(
     pool: &SqlitePool,
     queue: &QueueKey,
-    after_id: i64,
+    after: TaskPosition,
     limit: i64,
 ) -> StoreResult<Vec<BacklogTask>> {
     let failed = read_failed(Operation::ReadTasks);
-    let query = sqlx::query(TASKS).bind(key::queue(queue)).bind(after_id).bind(limit);
-    let rows = query.fetch_all(pool).await.map_err(&failed)?;
+    let query = sqlx::query(TASKS).bind(key::queue(queue)).bind(after.level).bind(after.pass).bind(after.id);
+    let rows = query.bind(limit).fetch_all(pool).await.map_err(&failed)?;
     let decode = |row: &SqliteRow| {
-        let expires_at = Timestamp::from_nanos(row.try_get(1)?);
-        Ok(BacklogTask { id: row.try_get(0)?, expires_at, task: bytes(row, 2)? })
+        Ok(BacklogTask {
+            position: TaskPosition { level: after.level, pass: row.try_get(0)?, id: row.try_get(1)? },
+            fair_key: row.try_get(2)?,
+            created_at: Timestamp::from_nanos(row.try_get(3)?),
+            expires_at: Timestamp::from_nanos(row.try_get(4)?),
+            task: bytes(row, 5)?,
+        })
     };
     rows.iter().map(decode).collect::<sqlx::Result<_>>().map_err(failed)
+}
+
+/// Two statements: nobody but the owner writes, and the owner waits for this.
+pub(super) async fn summary(pool: &SqlitePool, queue: &QueueKey, keys_max: i64) -> StoreResult<BacklogSummary> {
+    let failed = read_failed(Operation::SummarizeBacklog);
+    let key = key::queue(queue);
+    let ages = sqlx::query(AGES).bind(key.clone()).bind(SUMMARY_SPAN_MIN).bind(SUMMARY_SPANS);
+    let ages = ages.fetch_all(pool).await.map_err(&failed)?;
+    if ages.is_empty() {
+        return Ok(BacklogSummary::default());
+    }
+    let last_passes = sqlx::query(LAST_PASSES).bind(key).bind(keys_max);
+    let last_passes = last_passes.fetch_all(pool).await.map_err(&failed)?;
+    levels(&ages, &last_passes).map(|levels| BacklogSummary { levels }).map_err(failed)
+}
+
+fn levels(ages: &[SqliteRow], last_passes: &[SqliteRow]) -> sqlx::Result<Vec<LevelSummary>> {
+    let mut levels: BTreeMap<i32, LevelSummary> = BTreeMap::new();
+    for row in ages {
+        let (level, pass, count): (i32, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
+        let found = levels.entry(level).or_insert_with(|| LevelSummary {
+            level,
+            first_pass: pass,
+            ages: Vec::new(),
+            last_passes: Vec::new(),
+        });
+        found.first_pass = found.first_pass.min(pass);
+        found.ages.push((Timestamp::from_nanos(row.try_get(2)?), u64::try_from(count).unwrap_or(0)));
+    }
+    for row in last_passes {
+        if let Some(found) = levels.get_mut(&row.try_get(0)?) {
+            found.last_passes.push((row.try_get(1)?, row.try_get(2)?));
+        }
+    }
+    Ok(levels.into_values().collect())
 }
 
 pub(super) async fn queues(pool: &SqlitePool, namespace_id: &NamespaceId) -> StoreResult<Vec<QueueKey>> {

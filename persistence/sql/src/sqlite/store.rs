@@ -10,7 +10,7 @@ use perdure_persistence::{
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
     },
-    task_queue::{BacklogTask, QueueKey, QueueLease},
+    task_queue::{BacklogSummary, BacklogTask, QueueKey, QueueLease, TaskPosition},
 };
 use perdure_visibility::{GroupBy, Query, SortKey};
 use sqlx::SqlitePool;
@@ -148,12 +148,16 @@ impl TaskQueueStore for SqliteStore {
         self.write_queue(key, range_id, QueueChange::Append(tasks)).await
     }
 
-    async fn read_tasks(&self, key: &QueueKey, after_id: i64, limit: usize) -> StoreResult<Vec<BacklogTask>> {
-        read::tasks(&self.readers, key, after_id, read::limit(limit)).await
+    async fn read_tasks(&self, key: &QueueKey, after: TaskPosition, limit: usize) -> StoreResult<Vec<BacklogTask>> {
+        read::tasks(&self.readers, key, after, read::limit(limit)).await
     }
 
-    async fn ack_tasks(&self, key: &QueueKey, range_id: i64, ack_id: i64) -> StoreResult<()> {
-        self.write_queue(key, range_id, QueueChange::Ack(ack_id)).await
+    async fn summarize_backlog(&self, key: &QueueKey, keys_max: usize) -> StoreResult<BacklogSummary> {
+        read::summary(&self.readers, key, read::limit(keys_max)).await
+    }
+
+    async fn ack_tasks(&self, key: &QueueKey, range_id: i64, through: Vec<TaskPosition>) -> StoreResult<()> {
+        self.write_queue(key, range_id, QueueChange::Ack(through)).await
     }
 
     async fn put_queue_record(&self, key: &QueueKey, range_id: i64, record: Bytes) -> StoreResult<()> {
