@@ -202,6 +202,7 @@ impl Settings {
                 .get(served::WORKFLOW_TASK_PROBLEMS, at)
                 .map_or(standard.workflow_task_problems_to_report, |count| i32::try_from(count).unwrap_or(i32::MAX)),
             eager_workflow_start: switch(served::EAGER_WORKFLOW_START, standard.eager_workflow_start),
+            fairness_weight_overrides_max: standard.fairness_weight_overrides_max,
             worker_heartbeats: switch(served::WORKER_HEARTBEATS, standard.worker_heartbeats),
             cancel_polls_on_shutdown: switch(served::CANCEL_POLLS_ON_SHUTDOWN, standard.cancel_polls_on_shutdown),
             eager_activities: switch(served::EAGER_ACTIVITIES, standard.eager_activities),

@@ -9,7 +9,7 @@ use crate::AllowedAddresses;
 pub struct Limits {
     /// `frontend.WorkerHeartbeatsEnabled`
     pub worker_heartbeats: bool,
-    /// `matching.maxFairnessKeyWeightOverrides`
+    /// Fairness weights that may be set for a task queue (default of `matching.maxFairnessKeyWeightOverrides`)
     pub fairness_weight_overrides_max: usize,
     /// `frontend.enableCancelWorkerPollsOnShutdown`
     pub cancel_polls_on_shutdown: bool,
