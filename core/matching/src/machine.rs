@@ -136,7 +136,7 @@ impl QueueMachine {
             Input::Surveyed(survey) => self.surveyed(survey),
             Input::LeaseFailed => self.lease_failed(now, out),
             Input::Appended => self.appended(out),
-            Input::AppendFailed => self.append_failed(out),
+            Input::AppendFailed => self.append_failed(now, out),
             Input::PageRead { tasks, last, full } => self.page_read(now, tasks, last, full),
             Input::ReadFailed => self.read_failed(now),
             Input::Acked => self.acked(),

@@ -281,3 +281,46 @@ async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
         sqlx::query_scalar("SELECT max(version) FROM schema_version").fetch_one(&mut conn).await.unwrap();
     assert_eq!(version, perdure_schema::SQLITE.current());
 }
+
+/// Version 1 knew no levels: what it left waits, in its order, where tasks without a priority go.
+#[tokio::test]
+async fn a_backlog_of_version_1_is_taken_over() {
+    let directory = TempDir::new().unwrap();
+    let queue = QueueKey { namespace_id: "namespace".into(), name: "orders".into(), task_type: 1 };
+
+    // How a queue is named has not changed.
+    let present = directory.path().join("present.db");
+    let store = open(&present).await;
+    store.acquire_queue(&queue).await.unwrap();
+    store.close().await;
+    let mut conn = raw(&present).await;
+    let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM queue").fetch_one(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+
+    let path = directory.path().join("perdure.db");
+    let mut conn = raw(&path).await;
+    sqlx::raw_sql(perdure_schema::SQLITE.versions[0].sql).execute(&mut conn).await.unwrap();
+    let marks = "PRAGMA application_id = 0x50524452; INSERT INTO schema_version(version) VALUES (1)";
+    sqlx::raw_sql(marks).execute(&mut conn).await.unwrap();
+    let lease = "INSERT INTO queue(queue, key, range_id, ack_id, record) VALUES (7, ?, 3, 10, x'')";
+    sqlx::query(lease).bind(key).execute(&mut conn).await.unwrap();
+    for (id, expires_at, text) in [(12_i64, 99_i64, "second"), (11, 0, "first")] {
+        let row = sqlx::query("INSERT INTO backlog(queue, id, expires_at, task) VALUES (7, ?, ?, ?)");
+        row.bind(id).bind(expires_at).bind(text.as_bytes()).execute(&mut conn).await.unwrap();
+    }
+    conn.close().await.unwrap();
+
+    let store = open(&path).await;
+    assert_eq!(store.acquire_queue(&queue).await.unwrap().range_id, 4);
+    let summary = store.summarize_backlog(&queue, 10).await.unwrap();
+    assert_eq!(summary.levels.iter().map(|level| level.level).collect::<Vec<_>>(), [2]);
+    let counts = summary.levels[0].ages.iter().map(|(_, count)| *count);
+    assert_eq!(counts.sum::<u64>(), 2);
+    let tasks = store.read_tasks(&queue, TaskPosition::start_of(2), 10).await.unwrap();
+    let found: Vec<(i64, i64, i64, &[u8])> = tasks
+        .iter()
+        .map(|task| (task.position.pass, task.position.id, task.expires_at.as_nanos(), task.task.as_ref()))
+        .collect();
+    assert_eq!(found, [(0, 11, 0, &b"first"[..]), (0, 12, 99, &b"second"[..])]);
+    store.close().await;
+}

@@ -49,6 +49,8 @@ impl QueueMachine {
     pub(crate) fn surveyed(&mut self, survey: BacklogSurvey) {
         self.backlog.survey = Survey::Done;
         self.backlog.read_failures = 0;
+        // Nothing was served yet, and what came meanwhile gets its passes now.
+        self.fairness = Default::default();
         for found in survey.levels {
             let index = found.level.min(LEVELS_MAX - 1);
             self.fairness[index].recover(found.first_pass, found.last_passes);

@@ -118,14 +118,19 @@ impl QueueMachine {
     }
 
     /// The write may have been applied all the same. Its tasks are refused, so what it left is at worst a
-    /// second copy, which history will not start.
-    pub(crate) fn append_failed(&mut self, out: &mut Vec<Output>) {
+    /// second copy, which history will not start. Behind the cursor it will be read; up to the cursor it is only
+    /// deleted, because going back for it would hold up the tasks that are loaded from behind it.
+    pub(crate) fn append_failed(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         for (place, entry) in self.end_append() {
             let level = &mut self.backlog.levels[place.level];
             let at = (place.pass, place.id);
             level.outstanding.remove(&at);
-            level.cursor = level.cursor.min((place.pass, place.id - 1));
-            level.unknown = true;
+            if at > level.cursor {
+                level.unknown = true;
+            } else {
+                self.backlog.finished += 1;
+                self.backlog.finished_since.get_or_insert(now);
+            }
             self.refuse(entry, AddRefusal::NotStored, out);
         }
     }

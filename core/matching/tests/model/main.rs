@@ -63,3 +63,26 @@ proptest! {
         prop_assert!(world.stored().is_empty());
     }
 }
+
+/// A write before loaded tasks, of which the store does not say what became of it, leaves those tasks where they
+/// are: they are served, and what was written is deleted.
+#[test]
+fn a_write_of_unknown_outcome_holds_nothing_up() {
+    let (done, unsure) = (40, 0);
+    let mut world = World::new(Role::Root, Faults::ALL);
+    let lease_then_survey = [0, 0];
+    for position in lease_then_survey {
+        world.complete_nth(position, done);
+    }
+    // Two tasks of one key, loaded with passes that are apart.
+    world.step(Step::Add(4, 0));
+    world.step(Step::Add(4, 0));
+    world.step(Step::Wait(200));
+    world.complete_nth(0, done);
+    // One of another key, with an earlier pass.
+    world.step(Step::Add(4, 1));
+    world.step(Step::Wait(200));
+    world.complete_nth(0, unsure);
+    world.settle();
+    world.check_all_delivered();
+}

@@ -268,9 +268,7 @@ impl World {
             }
             Step::Io(index, luck) => {
                 if !self.io.is_empty() {
-                    let position = index.index(self.io.len());
-                    let io = self.io.remove(position);
-                    self.complete(io, luck);
+                    self.complete_nth(index.index(self.io.len()), luck);
                 }
             }
             Step::Wait(millis) => self.wait(Duration::from_millis(millis)),
@@ -292,6 +290,12 @@ impl World {
         }
         self.now = self.now.max(until);
         self.input(Input::Tick);
+    }
+
+    /// Completes the pending IO of this number.
+    pub(crate) fn complete_nth(&mut self, position: usize, luck: u8) {
+        let io = self.io.remove(position);
+        self.complete(io, luck);
     }
 
     fn complete(&mut self, io: Output, luck: u8) {
