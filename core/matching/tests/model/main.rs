@@ -74,12 +74,15 @@ fn a_write_of_unknown_outcome_holds_nothing_up() {
     for position in lease_then_survey {
         world.complete_nth(position, done);
     }
-    // Two tasks of one key, loaded with passes that are apart.
-    world.step(Step::Add(4, 0));
-    world.step(Step::Add(4, 0));
+    // Three tasks of one key, loaded; the first is served.
+    for _ in 0..3 {
+        world.step(Step::Add(4, 0));
+    }
     world.step(Step::Wait(200));
     world.complete_nth(0, done);
-    // One of another key, with an earlier pass.
+    world.step(Step::Poll);
+    world.complete_nth(0, done);
+    // One of another key, with an earlier pass than those that are left.
     world.step(Step::Add(4, 1));
     world.step(Step::Wait(200));
     world.complete_nth(0, unsure);

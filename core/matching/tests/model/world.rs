@@ -451,7 +451,8 @@ impl World {
                 self.complete(io, 250);
             }
             let waiting = self.fates.values().any(|fate| *fate == Fate::Pending);
-            if !waiting && self.machine.backlog_count() == 0 && self.machine.is_loaded() {
+            // Rows of a write that seemed to fail are not counted until they are read.
+            if !waiting && self.machine.backlog_count() == 0 && self.machine.is_loaded() && self.rows.is_empty() {
                 break;
             }
             self.poll();
