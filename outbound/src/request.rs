@@ -242,7 +242,7 @@ mod tests {
 
     fn callback(header: &[(&str, &str)]) -> callback::Nexus {
         let header = header.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        callback::Nexus { url: "http://host:80/path?x=1".to_owned(), header, ..Default::default() }
+        callback::Nexus { url: "http://host:80/path?x=1".to_owned(), header }
     }
 
     /// Headers and values are those that Temporal 1.32 sent.

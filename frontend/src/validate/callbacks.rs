@@ -65,7 +65,7 @@ mod tests {
 
     fn nexus(url: &str, header: &[(&str, &str)]) -> Callback {
         let header = header.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let nexus = callback::Nexus { url: url.to_owned(), header, ..Default::default() };
+        let nexus = callback::Nexus { url: url.to_owned(), header };
         Callback { variant: Some(Variant::Nexus(nexus)), ..Default::default() }
     }
 
