@@ -156,6 +156,8 @@ served! {
     HISTORY_LONG_POLL: Time, "history.longPollExpirationInterval", Namespace, secs(20), Positive, "how long a wait for history events is held";
     RETENTION_JITTER: Time, "history.retentionTimerJitterDuration", Global, secs(30 * 60), Any, "most by which the deletion of a closed workflow is put off, to spread it";
     WORKFLOW_TASK_PROBLEMS: Count, "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute", Namespace, 5, Any, "failing workflow tasks in a row after which they are reported; 0 is never";
+    WORKFLOW_RULES: Switch, "frontend.workflowRulesAPIsEnabled", Namespace, false, Any, "whether workflow rules can be made and read";
+    WORKFLOW_RULES_MAX: Count, "frontend.maxWorkflowRulesPerNamespace", Namespace, 10, Any, "most workflow rules of a namespace";
     EAGER_WORKFLOW_START: Switch, "system.enableEagerWorkflowStart", Namespace, true, Any, "whether a start may answer with the first workflow task";
     EAGER_ACTIVITIES: Switch, "system.enableActivityEagerExecution", Namespace, true, Any, "whether a workflow task completion may answer with activity tasks";
     WORKFLOW_PAUSE: Switch, "frontend.WorkflowPauseEnabled", Namespace, false, Any, "whether workflows may be paused";

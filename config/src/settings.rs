@@ -201,6 +201,8 @@ impl Settings {
             workflow_task_problems_to_report: self
                 .get(served::WORKFLOW_TASK_PROBLEMS, at)
                 .map_or(standard.workflow_task_problems_to_report, |count| i32::try_from(count).unwrap_or(i32::MAX)),
+            workflow_rules: switch(served::WORKFLOW_RULES, standard.workflow_rules),
+            workflow_rules_max: count(served::WORKFLOW_RULES_MAX, standard.workflow_rules_max),
             eager_workflow_start: switch(served::EAGER_WORKFLOW_START, standard.eager_workflow_start),
             fairness_weight_overrides_max: standard.fairness_weight_overrides_max,
             worker_heartbeats: switch(served::WORKER_HEARTBEATS, standard.worker_heartbeats),

@@ -15,6 +15,7 @@ mod describe;
 mod fault;
 mod list;
 mod register;
+mod rules;
 mod service;
 mod snapshots;
 mod update;

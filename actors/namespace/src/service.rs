@@ -1,6 +1,7 @@
 //! What the rest of the node holds.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -12,6 +13,7 @@ use perdure_persistence::{SharedStore, namespace::NamespaceRow};
 use perdure_proto::{
     api::{
         enums::{IndexedValueType, NamespaceState},
+        rules::WorkflowRule,
         workflowservice as ws,
     },
     records,
@@ -22,7 +24,7 @@ use perdure_runtime::{ActorRef, ActorSystem, Placement, Reply, Supervision};
 use crate::{
     LimitsSource, SYSTEM_NAMESPACE,
     actor::{Msg, NamespaceActor, Shared, load},
-    aliases, deprecate, describe, fault, list, register,
+    aliases, deprecate, describe, fault, list, register, rules,
     snapshots::{Entry, Snapshots, decode},
     update, write,
 };
@@ -307,5 +309,34 @@ impl NamespaceService for Namespaces {
 
     async fn remove_attributes(&self, name: &str, attributes: Vec<String>) -> ServiceResult<()> {
         self.change(name, |record| aliases::remove(record, &attributes)).await.map(drop)
+    }
+
+    async fn create_workflow_rule(
+        &self,
+        request: ws::CreateWorkflowRuleRequest,
+        limit: usize,
+    ) -> ServiceResult<ws::CreateWorkflowRuleResponse> {
+        let now = self.now();
+        let mut made = None;
+        let make = |record: &mut records::Namespace| {
+            made = Some(rules::create(record, &request, limit, now)?);
+            Ok(write::Edit::Changed)
+        };
+        self.change(&request.namespace, make).await?;
+        tracing::info!(namespace = request.namespace, request_id = request.request_id, rule = ?made, "workflow rule made");
+        Ok(ws::CreateWorkflowRuleResponse { rule: made, ..Default::default() })
+    }
+
+    async fn delete_workflow_rule(
+        &self,
+        request: ws::DeleteWorkflowRuleRequest,
+    ) -> ServiceResult<ws::DeleteWorkflowRuleResponse> {
+        self.change(&request.namespace, |record| rules::delete(record, &request.rule_id)).await?;
+        tracing::info!(namespace = request.namespace, rule_id = request.rule_id, "workflow rule deleted");
+        Ok(ws::DeleteWorkflowRuleResponse {})
+    }
+
+    async fn workflow_rules(&self, namespace: &str) -> ServiceResult<BTreeMap<String, WorkflowRule>> {
+        Ok(self.stored(namespace, "").await?.record.workflow_rules.clone())
     }
 }

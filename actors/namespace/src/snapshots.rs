@@ -170,6 +170,7 @@ fn snapshot(row: &NamespaceRow, record: &records::Namespace, limits: Limits) -> 
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), IndexedValueType::try_from(*value).ok()?)))
             .collect(),
+        workflow_rules: record.workflow_rules.clone(),
         limits,
     }
 }

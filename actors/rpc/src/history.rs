@@ -151,6 +151,14 @@ calls! {
         ActivityOutcome(Box<WithToken<tokens::ActivityTask, ActivityOutcome>>) -> ();
         /// An activity's sign of life.
         ActivityHeartbeat(Box<WithToken<tokens::ActivityTask, ws::RecordActivityTaskHeartbeatRequest>>) -> ws::RecordActivityTaskHeartbeatResponse;
+        /// Pauses activities of a workflow.
+        PauseActivity(Box<ws::PauseActivityRequest>) -> ws::PauseActivityResponse;
+        /// Lets paused activities go on.
+        UnpauseActivity(Box<ws::UnpauseActivityRequest>) -> ws::UnpauseActivityResponse;
+        /// Sets activities back to their first attempt.
+        ResetActivity(Box<ws::ResetActivityRequest>) -> ws::ResetActivityResponse;
+        /// Changes options of activities.
+        UpdateActivityOptions(Box<ws::UpdateActivityOptionsRequest>) -> ws::UpdateActivityOptionsResponse;
         /// Forgets the sticky queue.
         ResetSticky(ws::ResetStickyTaskQueueRequest) -> ws::ResetStickyTaskQueueResponse;
         /// From matching: a poller took a workflow task.

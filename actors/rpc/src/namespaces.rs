@@ -1,10 +1,10 @@
 //! What handlers can ask about namespaces.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use perdure_kernel::{Namespace, NamespaceId, ServiceResult};
-use perdure_proto::api::{enums::IndexedValueType, workflowservice as ws};
+use perdure_proto::api::{enums::IndexedValueType, rules::WorkflowRule, workflowservice as ws};
 
 /// Namespaces as the frontend and the shards see them: snapshots to read, requests to change them.
 #[async_trait]
@@ -39,4 +39,20 @@ pub trait NamespaceService: Send + Sync + 'static {
 
     /// Takes custom search attributes from a namespace. Names that nothing has are skipped.
     async fn remove_attributes(&self, name: &str, attributes: Vec<String>) -> ServiceResult<()>;
+
+    /// `CreateWorkflowRule`: gives the rule as it is kept. `limit` is how many a namespace may have.
+    async fn create_workflow_rule(
+        &self,
+        request: ws::CreateWorkflowRuleRequest,
+        limit: usize,
+    ) -> ServiceResult<ws::CreateWorkflowRuleResponse>;
+
+    /// `DeleteWorkflowRule`.
+    async fn delete_workflow_rule(
+        &self,
+        request: ws::DeleteWorkflowRuleRequest,
+    ) -> ServiceResult<ws::DeleteWorkflowRuleResponse>;
+
+    /// A namespace's workflow rules by their id, from the store.
+    async fn workflow_rules(&self, namespace: &str) -> ServiceResult<BTreeMap<String, WorkflowRule>>;
 }

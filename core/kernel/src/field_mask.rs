@@ -1,5 +1,7 @@
 //! Field masks of requests.
 
+use std::collections::BTreeSet;
+
 use perdure_proto::FieldMask;
 
 /// Checks that every path of a mask names a field of `message`. `known` lists the paths there are. The
@@ -48,6 +50,53 @@ const WORKFLOW_OPTIONS: &[&str] = &[
     "time_skipping_config.max_session_skip_count",
 ];
 
+/// The paths of a mask, in their JSON form (`retryPolicy.initialInterval`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths(BTreeSet<String>);
+
+impl Paths {
+    /// A mask as a request carries it: paths in either case.
+    pub fn of(mask: &FieldMask) -> Self {
+        Self(mask.paths.iter().map(|path| json_path(path)).collect())
+    }
+
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it names exactly `path`.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains(path)
+    }
+
+    /// Whether it names a field of `message`, but not `message` itself.
+    pub fn has_part_of(&self, message: &str) -> bool {
+        self.0.iter().any(|path| path.strip_prefix(message).is_some_and(|rest| rest.starts_with('.')))
+    }
+}
+
+/// `retry_policy.initial_interval` as JSON names it. A path that is so named already stays as it is.
+pub fn json_path(path: &str) -> String {
+    let segment = |segment: &str| {
+        let mut words = segment.split('_');
+        let mut camel = lower_first(words.next().unwrap_or_default());
+        words.for_each(|word| camel.push_str(&title(&word.to_lowercase())));
+        camel
+    };
+    path.split('.').map(segment).collect::<Vec<_>>().join(".")
+}
+
+fn lower_first(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+fn title(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +111,20 @@ mod tests {
                 "proto: invalid path {path:?} for message \"temporal.api.workflow.v1.WorkflowExecutionOptions\""
             );
             assert_eq!(check_workflow_options(&mask(&["priority", path])), Err(text));
+        }
+    }
+
+    #[test]
+    fn paths_in_either_case() {
+        for (path, expected) in [
+            ("retry_policy.initial_interval", "retryPolicy.initialInterval"),
+            ("retryPolicy.initialInterval", "retryPolicy.initialInterval"),
+            ("TaskQueue.name", "taskQueue.name"),
+            ("start_TO_close_timeout", "startToCloseTimeout"),
+            ("", ""),
+            ("_a.", "A."),
+        ] {
+            assert_eq!(json_path(path), expected);
         }
     }
 }

@@ -110,6 +110,10 @@ pub struct Limits {
     pub retention_jitter_max: Duration,
     /// `system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute`; 0 is never
     pub workflow_task_problems_to_report: i32,
+    /// `frontend.workflowRulesAPIsEnabled`
+    pub workflow_rules: bool,
+    /// `frontend.maxWorkflowRulesPerNamespace`
+    pub workflow_rules_max: usize,
     /// `system.enableEagerWorkflowStart`
     pub eager_workflow_start: bool,
     /// `system.enableActivityEagerExecution`
@@ -191,6 +195,8 @@ impl Default for Limits {
             task_long_poll: Duration::from_secs(60),
             retention_jitter_max: Duration::from_secs(30 * 60),
             workflow_task_problems_to_report: 5,
+            workflow_rules: false,
+            workflow_rules_max: 10,
             eager_workflow_start: true,
             eager_activities: true,
             workflow_pause: false,

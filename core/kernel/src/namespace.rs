@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use perdure_proto::api::enums::{IndexedValueType, NamespaceState};
+use perdure_proto::api::{
+    enums::{IndexedValueType, NamespaceState},
+    rules::WorkflowRule,
+};
 
 use crate::{Limits, NamespaceId};
 
@@ -21,6 +24,8 @@ pub struct Namespace {
     pub bad_binaries: BTreeMap<String, String>,
     /// Custom search attributes by the name users give them.
     pub search_attributes: BTreeMap<String, IndexedValueType>,
+    /// Workflow rules by their id.
+    pub workflow_rules: BTreeMap<String, WorkflowRule>,
     /// Limits in force.
     pub limits: Limits,
 }
@@ -35,6 +40,7 @@ impl Namespace {
             retention: Duration::from_secs(24 * 3600),
             bad_binaries: BTreeMap::new(),
             search_attributes: BTreeMap::new(),
+            workflow_rules: BTreeMap::new(),
             limits: Limits::default(),
         }
     }

@@ -3,7 +3,7 @@
 mod values;
 
 use perdure_proto::api::{
-    common::SearchAttributes,
+    common::{Payload, SearchAttributes},
     enums::IndexedValueType::{self, Bool, Datetime, Int, Keyword, KeywordList},
 };
 use prost::Message;
@@ -198,6 +198,16 @@ pub fn add_types(attributes: &mut SearchAttributes, namespace: &Namespace) {
     }
 }
 
+/// A list of keywords as a typed payload.
+pub fn keyword_list(values: &[String]) -> Payload {
+    let metadata = [("encoding", "json/plain"), ("type", type_name(KeywordList))];
+    Payload {
+        metadata: metadata.map(|(name, value)| (name.to_owned(), value.as_bytes().into())).into(),
+        data: serde_json::Value::from(values).to_string().into(),
+        ..Payload::default()
+    }
+}
+
 /// A type as payload metadata and error texts show it.
 pub fn type_name(value_type: IndexedValueType) -> &'static str {
     match value_type {
@@ -215,8 +225,6 @@ pub fn type_name(value_type: IndexedValueType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use perdure_proto::api::common::Payload;
 
     use super::*;
     use crate::NamespaceId;

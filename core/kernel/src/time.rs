@@ -43,6 +43,15 @@ impl Timestamp {
         Self(value.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(value.nanos)))
     }
 
+    /// From text as RFC 3339 has it, such as `2024-01-31T10:00:00.5+02:00`. `None` for anything else, and for what
+    /// is out of range.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        // Its first eleven bytes are a date and a `T`: jiff would take other forms too.
+        let date_then_time = text.as_bytes().get(10).is_some_and(|byte| *byte == b'T');
+        let at: jiff::Timestamp = text.parse().ok().filter(|_| date_then_time)?;
+        i64::try_from(at.as_nanosecond()).ok().map(Self)
+    }
+
     /// The protobuf form.
     pub fn to_proto(self) -> proto::Timestamp {
         proto::Timestamp {

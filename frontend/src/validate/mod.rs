@@ -1,6 +1,7 @@
 //! What a request must look like. Pure: no state, no IO. The texts are those that clients of Temporal know.
 
 pub(crate) mod activities;
+pub(crate) mod activity_options;
 pub(crate) mod blobs;
 pub(crate) mod callbacks;
 pub(crate) mod durations;

@@ -1,6 +1,7 @@
 //! `temporal.api.workflowservice.v1.WorkflowService`: a file per family of RPCs.
 
 mod activities;
+mod activity_operations;
 mod cluster;
 mod executions;
 mod histories;
@@ -14,4 +15,5 @@ mod task_queues;
 mod updates;
 mod visibility;
 mod workers;
+mod workflow_rules;
 mod workflow_tasks;

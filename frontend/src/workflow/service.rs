@@ -7,8 +7,8 @@ use perdure_proto::{
 };
 
 use super::{
-    activities, cluster, executions, histories, namespaces, polls, queries, standalone_activities, starts, task_queues,
-    updates, visibility, workers, workflow_tasks,
+    activities, activity_operations, cluster, executions, histories, namespaces, polls, queries, standalone_activities,
+    starts, task_queues, updates, visibility, workers, workflow_rules, workflow_tasks,
 };
 use crate::{call::Shared, service::service};
 
@@ -82,6 +82,19 @@ service! {
             RequestCancelActivityExecution: request_cancel_activity_execution(ws::RequestCancelActivityExecutionRequest) -> ws::RequestCancelActivityExecutionResponse = standalone_activities::request_cancel_activity_execution;
             TerminateActivityExecution: terminate_activity_execution(ws::TerminateActivityExecutionRequest) -> ws::TerminateActivityExecutionResponse = standalone_activities::terminate_activity_execution;
             DeleteActivityExecution: delete_activity_execution(ws::DeleteActivityExecutionRequest) -> ws::DeleteActivityExecutionResponse = standalone_activities::delete_activity_execution;
+            UpdateActivityOptions: update_activity_options(ws::UpdateActivityOptionsRequest) -> ws::UpdateActivityOptionsResponse = activity_operations::update_activity_options;
+            PauseActivity: pause_activity(ws::PauseActivityRequest) -> ws::PauseActivityResponse = activity_operations::pause_activity;
+            UnpauseActivity: unpause_activity(ws::UnpauseActivityRequest) -> ws::UnpauseActivityResponse = activity_operations::unpause_activity;
+            ResetActivity: reset_activity(ws::ResetActivityRequest) -> ws::ResetActivityResponse = activity_operations::reset_activity;
+            PauseActivityExecution: pause_activity_execution(ws::PauseActivityExecutionRequest) -> ws::PauseActivityExecutionResponse = activity_operations::pause_activity_execution;
+            UnpauseActivityExecution: unpause_activity_execution(ws::UnpauseActivityExecutionRequest) -> ws::UnpauseActivityExecutionResponse = activity_operations::unpause_activity_execution;
+            ResetActivityExecution: reset_activity_execution(ws::ResetActivityExecutionRequest) -> ws::ResetActivityExecutionResponse = activity_operations::reset_activity_execution;
+            UpdateActivityExecutionOptions: update_activity_execution_options(ws::UpdateActivityExecutionOptionsRequest) -> ws::UpdateActivityExecutionOptionsResponse = activity_operations::update_activity_execution_options;
+            CreateWorkflowRule: create_workflow_rule(ws::CreateWorkflowRuleRequest) -> ws::CreateWorkflowRuleResponse = workflow_rules::create_workflow_rule;
+            DescribeWorkflowRule: describe_workflow_rule(ws::DescribeWorkflowRuleRequest) -> ws::DescribeWorkflowRuleResponse = workflow_rules::describe_workflow_rule;
+            DeleteWorkflowRule: delete_workflow_rule(ws::DeleteWorkflowRuleRequest) -> ws::DeleteWorkflowRuleResponse = workflow_rules::delete_workflow_rule;
+            ListWorkflowRules: list_workflow_rules(ws::ListWorkflowRulesRequest) -> ws::ListWorkflowRulesResponse = workflow_rules::list_workflow_rules;
+            TriggerWorkflowRule: trigger_workflow_rule(ws::TriggerWorkflowRuleRequest) -> ws::TriggerWorkflowRuleResponse = workflow_rules::trigger_workflow_rule;
         }
         unserved {
             CreateSchedule: create_schedule(ws::CreateScheduleRequest) -> ws::CreateScheduleResponse;
@@ -122,25 +135,12 @@ service! {
             PollNexusTaskQueue: poll_nexus_task_queue(ws::PollNexusTaskQueueRequest) -> ws::PollNexusTaskQueueResponse;
             RespondNexusTaskCompleted: respond_nexus_task_completed(ws::RespondNexusTaskCompletedRequest) -> ws::RespondNexusTaskCompletedResponse;
             RespondNexusTaskFailed: respond_nexus_task_failed(ws::RespondNexusTaskFailedRequest) -> ws::RespondNexusTaskFailedResponse;
-            UpdateActivityOptions: update_activity_options(ws::UpdateActivityOptionsRequest) -> ws::UpdateActivityOptionsResponse;
-            PauseActivity: pause_activity(ws::PauseActivityRequest) -> ws::PauseActivityResponse;
-            UnpauseActivity: unpause_activity(ws::UnpauseActivityRequest) -> ws::UnpauseActivityResponse;
-            ResetActivity: reset_activity(ws::ResetActivityRequest) -> ws::ResetActivityResponse;
-            CreateWorkflowRule: create_workflow_rule(ws::CreateWorkflowRuleRequest) -> ws::CreateWorkflowRuleResponse;
-            DescribeWorkflowRule: describe_workflow_rule(ws::DescribeWorkflowRuleRequest) -> ws::DescribeWorkflowRuleResponse;
-            DeleteWorkflowRule: delete_workflow_rule(ws::DeleteWorkflowRuleRequest) -> ws::DeleteWorkflowRuleResponse;
-            ListWorkflowRules: list_workflow_rules(ws::ListWorkflowRulesRequest) -> ws::ListWorkflowRulesResponse;
-            TriggerWorkflowRule: trigger_workflow_rule(ws::TriggerWorkflowRuleRequest) -> ws::TriggerWorkflowRuleResponse;
             StartNexusOperationExecution: start_nexus_operation_execution(ws::StartNexusOperationExecutionRequest) -> ws::StartNexusOperationExecutionResponse;
             DescribeNexusOperationExecution: describe_nexus_operation_execution(ws::DescribeNexusOperationExecutionRequest) -> ws::DescribeNexusOperationExecutionResponse;
             PollNexusOperationExecution: poll_nexus_operation_execution(ws::PollNexusOperationExecutionRequest) -> ws::PollNexusOperationExecutionResponse;
             ListNexusOperationExecutions: list_nexus_operation_executions(ws::ListNexusOperationExecutionsRequest) -> ws::ListNexusOperationExecutionsResponse;
             CountNexusOperationExecutions: count_nexus_operation_executions(ws::CountNexusOperationExecutionsRequest) -> ws::CountNexusOperationExecutionsResponse;
             RequestCancelNexusOperationExecution: request_cancel_nexus_operation_execution(ws::RequestCancelNexusOperationExecutionRequest) -> ws::RequestCancelNexusOperationExecutionResponse;
-            PauseActivityExecution: pause_activity_execution(ws::PauseActivityExecutionRequest) -> ws::PauseActivityExecutionResponse;
-            ResetActivityExecution: reset_activity_execution(ws::ResetActivityExecutionRequest) -> ws::ResetActivityExecutionResponse;
-            UnpauseActivityExecution: unpause_activity_execution(ws::UnpauseActivityExecutionRequest) -> ws::UnpauseActivityExecutionResponse;
-            UpdateActivityExecutionOptions: update_activity_execution_options(ws::UpdateActivityExecutionOptionsRequest) -> ws::UpdateActivityExecutionOptionsResponse;
             TerminateNexusOperationExecution: terminate_nexus_operation_execution(ws::TerminateNexusOperationExecutionRequest) -> ws::TerminateNexusOperationExecutionResponse;
             DeleteNexusOperationExecution: delete_nexus_operation_execution(ws::DeleteNexusOperationExecutionRequest) -> ws::DeleteNexusOperationExecutionResponse;
             PollWorkflowExecutionTimeSkipping: poll_workflow_execution_time_skipping(ws::PollWorkflowExecutionTimeSkippingRequest) -> ws::PollWorkflowExecutionTimeSkippingResponse;

@@ -265,4 +265,26 @@ impl NamespaceService for Namespaces {
     async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
         Ok(())
     }
+
+    async fn create_workflow_rule(
+        &self,
+        _request: ws::CreateWorkflowRuleRequest,
+        _limit: usize,
+    ) -> ServiceResult<ws::CreateWorkflowRuleResponse> {
+        Ok(ws::CreateWorkflowRuleResponse::default())
+    }
+
+    async fn delete_workflow_rule(
+        &self,
+        _request: ws::DeleteWorkflowRuleRequest,
+    ) -> ServiceResult<ws::DeleteWorkflowRuleResponse> {
+        Ok(ws::DeleteWorkflowRuleResponse::default())
+    }
+
+    async fn workflow_rules(
+        &self,
+        _namespace: &str,
+    ) -> ServiceResult<std::collections::BTreeMap<String, perdure_proto::api::rules::WorkflowRule>> {
+        Ok(std::collections::BTreeMap::new())
+    }
 }

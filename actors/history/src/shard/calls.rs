@@ -148,12 +148,40 @@ impl Shard {
                 |answer| answer,
                 ctx,
             ),
+            HistoryCall::PauseActivity(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::pause_activity::decide(state, *request, env),
+                |()| ws::PauseActivityResponse::default(),
+                ctx,
+            ),
+            HistoryCall::UnpauseActivity(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::unpause_activity::decide(state, &request, env),
+                |()| ws::UnpauseActivityResponse::default(),
+                ctx,
+            ),
+            HistoryCall::ResetActivity(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::reset_activity::decide(state, &request, env),
+                |()| ws::ResetActivityResponse::default(),
+                ctx,
+            ),
+            HistoryCall::UpdateActivityOptions(ask) => self.change(
+                target,
+                ask,
+                |state, request, env| calls::update_activity_options::decide(state, &request, env),
+                |answer| answer,
+                ctx,
+            ),
             HistoryCall::ActivityOutcome(ask) => self.change(target, ask, decide_outcome, |()| (), ctx),
             HistoryCall::UpdateWorkflow(ask) => self.update_workflow(key, target.holder, index, ask, ctx),
             HistoryCall::PollUpdate(ask) => self.poll_update(target.holder, index, ask, ctx),
             HistoryCall::DescribeWorkflow(ask) => {
                 let run = &target.holder.runs[target.index];
-                let mut description = describe(&run.state);
+                let mut description = describe(&run.state, &ask.caller.namespace);
                 self.mark_blocked(key, &mut description);
                 ask.reply.send(Ok(description));
             }
@@ -291,8 +319,8 @@ impl Shard {
         let mut env = Env { now: ctx.now(), namespace: &namespace, random: &mut self.random };
         let ActivityTaskStart { task, request_id, poll, .. } = *request;
         let decision = calls::start_activity::decide(&holder.runs[index].state, &task, &request_id, &poll, &mut env);
-        let transition = match decision {
-            Ok(decision) => decision.transition,
+        let (transition, outcome) = match decision {
+            Ok(decision) => (decision.transition, decision.answer),
             Err(error) => return reply.send(Err(error)),
         };
         let ended = || ServiceError::new(ErrorKind::StaleTask, "the activity has ended");
@@ -300,7 +328,10 @@ impl Shard {
             let answer = activity_answer(&holder.runs[index].state, task.scheduled_event_id, &namespace);
             return reply.send(answer.map(Box::new).ok_or_else(ended));
         };
-        let answer = activity_answer(&transition.state, task.scheduled_event_id, &namespace);
+        let answer = match outcome {
+            start_activity::Answer::Started => activity_answer(&transition.state, task.scheduled_event_id, &namespace),
+            start_activity::Answer::Paused => None,
+        };
         let after: AfterCommit = Box::new(move |_, result, _| {
             reply.send(result.and_then(|()| answer.map(Box::new).ok_or_else(ended)));
         });

@@ -1,6 +1,6 @@
 //! What a worker gets with its task.
 
-use perdure_execution::workflow::WorkflowState;
+use perdure_execution::workflow::{WorkflowState, options_in_force};
 use perdure_kernel::{ServiceResult, Timestamp};
 use perdure_proto::{
     api::{
@@ -164,6 +164,7 @@ pub(super) fn activity_answer(
     let activity = state.activities.get(&scheduled_event_id)?;
     let attempt = state.attempt(scheduled_event_id)?;
     let options = activity.attributes.as_ref()?;
+    let in_force = options_in_force::in_force(activity, attempt);
     let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
     let activity_type = options.activity_type.clone();
     let token = tokens::ActivityTask {
@@ -193,8 +194,9 @@ pub(super) fn activity_answer(
         schedule_to_close_timeout: options.schedule_to_close_timeout,
         start_to_close_timeout: options.start_to_close_timeout,
         heartbeat_timeout: options.heartbeat_timeout,
-        retry_policy: options.retry_policy.clone(),
-        priority: options.priority.clone(),
+        // Timeouts are those it was scheduled with, whatever holds here, as in Temporal.
+        retry_policy: in_force.retry_policy.cloned(),
+        priority: in_force.priority.cloned(),
         ..Default::default()
     })
 }

@@ -94,7 +94,27 @@ impl NamespaceService for Namespaces {
         not_played()
     }
 
-    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
+    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {}
+
+    async fn create_workflow_rule(
+        &self,
+        _request: ws::CreateWorkflowRuleRequest,
+        _limit: usize,
+    ) -> ServiceResult<ws::CreateWorkflowRuleResponse> {
+        not_played()
+    }
+
+    async fn delete_workflow_rule(
+        &self,
+        _request: ws::DeleteWorkflowRuleRequest,
+    ) -> ServiceResult<ws::DeleteWorkflowRuleResponse> {
+        not_played()
+    }
+
+    async fn workflow_rules(
+        &self,
+        _namespace: &str,
+    ) -> ServiceResult<std::collections::BTreeMap<String, perdure_proto::api::rules::WorkflowRule>> {
         not_played()
     }
 }

@@ -5,7 +5,7 @@
 
 use perdure_kernel::{
     Timestamp,
-    retry_policy::{RetryDecision, RetryQuestion, RetrySubject, next_retry},
+    retry_policy::{RetryDecision, RetryQuestion, RetrySubject, next_retry, refusal},
     time::span,
 };
 use perdure_proto::{
@@ -23,10 +23,12 @@ use perdure_proto::{
 };
 
 use super::{
+    activity_control::{forget_reset, leave_attempt, with_matching},
     change::NewTask,
     deadline::ActivityTimeout,
     draft::{Draft, EventExtras},
     options::merge_priority,
+    options_in_force::in_force,
     task::{as_nanos, nanos},
 };
 use crate::failures::{NO_TIME_FOR_RETRY, bounded, timeout};
@@ -66,21 +68,21 @@ impl Draft<'_, '_> {
             return;
         }
         let (Some(activity), Some(attempt)) = (self.state.activities.get(&id), self.state.attempt(id)) else { return };
-        let Some(options) = &activity.attributes else { return };
-        let priority = merge_priority(self.state.priority(), options.priority.as_ref());
+        let options = in_force(activity, attempt);
+        let priority = merge_priority(self.state.priority(), options.priority);
         self.tasks.push(NewTask::Activity(records::DispatchActivityTask {
             scheduled_event_id: id,
             stamp: attempt.stamp,
             attempt: attempt.attempt,
-            task_queue: options.task_queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default(),
-            schedule_to_start: as_nanos(span(options.schedule_to_start_timeout.as_ref())),
+            task_queue: options.task_queue.to_owned(),
+            schedule_to_start: as_nanos(span(options.schedule_to_start)),
             priority,
         }));
     }
 
     /// Voids what matching has of the present attempt, if a worker could still take it. Says whether one could.
     pub(crate) fn void_dispatch(&mut self, id: i64) -> bool {
-        let attempt = self.state.attempt(id).filter(|attempt| attempt.started_time == 0 && !attempt.waits_for_retry);
+        let attempt = self.state.attempt(id).filter(|attempt| with_matching(attempt));
         let Some(mut attempt) = attempt.map(|attempt| (**attempt).clone()) else { return false };
         attempt.stamp += 1;
         self.set_attempt(id, attempt);
@@ -100,7 +102,7 @@ impl Draft<'_, '_> {
         let mut attempt = (**attempt).clone();
         attempt.waits_for_retry = false;
         self.set_attempt(id, attempt);
-        self.dispatch_activity(id);
+        self.dispatch_unless_ruled_out(id);
     }
 
     /// Decides whether the attempt that just failed is followed by another one, and if so arranges it.
@@ -109,17 +111,29 @@ impl Draft<'_, '_> {
         let (Some(activity), Some(attempt)) = (self.state.activities.get(&id), self.state.attempt(id)) else {
             return RetryState::InternalServerError;
         };
-        let Some(options) = &activity.attributes else { return RetryState::InternalServerError };
-        let to_close = span(options.schedule_to_close_timeout.as_ref());
+        let Some(original) = &activity.attributes else { return RetryState::InternalServerError };
+        // As scheduled: a changed timeout ends the activity at its time, but does not keep attempts from beginning.
+        let to_close = span(original.schedule_to_close_timeout.as_ref());
         let first_scheduled = Timestamp::from_nanos(activity.scheduled_time);
-        let decision = next_retry(&RetryQuestion {
+        let question = RetryQuestion {
             subject: RetrySubject::Activity { cancel_requested: attempt.cancel_requested },
-            policy: options.retry_policy.as_ref(),
+            policy: in_force(activity, attempt).retry_policy,
             attempt: attempt.attempt,
             now: self.now(),
             expiration: (!to_close.is_zero()).then(|| first_scheduled + to_close),
             failure: Some(failure),
-        });
+        };
+        let decision = next_retry(&question);
+        let paused = attempt.pause.is_some();
+        if paused || !self.env.namespace.workflow_rules.is_empty() {
+            if let Some(state) = refusal(&question) {
+                return state;
+            }
+            if paused || self.pause_by_rule(id) {
+                return self.hold_activity(id, failure);
+            }
+        }
+        let Some(attempt) = self.state.attempt(id) else { return RetryState::InternalServerError };
         let interval = match decision {
             RetryDecision::Stop(state) => return state,
             RetryDecision::Retry { interval } => interval,
@@ -129,11 +143,22 @@ impl Draft<'_, '_> {
         next.scheduled_time = (self.now() + interval).as_nanos();
         next.last_attempt_complete_time = self.now().as_nanos();
         next.retry_interval = as_nanos(interval);
-        next.last_worker_identity = std::mem::take(&mut next.identity);
         next.last_failure = Some(self.bounded_failure(failure));
-        next.started_time = 0;
-        next.request_id.clear();
+        leave_attempt(&mut next);
+        forget_reset(&mut next);
         next.waits_for_retry = true;
+        self.set_attempt(id, next);
+        RetryState::InProgress
+    }
+
+    /// The attempt of a paused activity failed: the next one waits for the end of the pause.
+    fn hold_activity(&mut self, id: i64, failure: &Failure) -> RetryState {
+        let Some(attempt) = self.state.attempt(id) else { return RetryState::InternalServerError };
+        let mut next = (**attempt).clone();
+        next.attempt += 1;
+        next.last_attempt_complete_time = self.now().as_nanos();
+        next.last_failure = Some(self.bounded_failure(failure));
+        leave_attempt(&mut next);
         self.set_attempt(id, next);
         RetryState::InProgress
     }
@@ -203,7 +228,7 @@ pub(crate) fn next_attempt_at(attempt: &records::ActivityAttempt) -> Option<Time
     attempt.waits_for_retry.then(|| Timestamp::from_nanos(attempt.scheduled_time))
 }
 
-/// Interval of the retry under way, for describe.
-pub(crate) fn current_retry_interval(attempt: &records::ActivityAttempt) -> std::time::Duration {
-    nanos(attempt.retry_interval)
+/// The wait before it, for describe.
+pub(crate) fn current_retry_interval(attempt: &records::ActivityAttempt) -> Option<std::time::Duration> {
+    attempt.waits_for_retry.then(|| nanos(attempt.retry_interval))
 }

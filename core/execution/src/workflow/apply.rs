@@ -21,7 +21,7 @@ use prost::Message;
 
 use super::{
     change::Change,
-    deadline, reset_points,
+    deadline, reset_points, server_attributes,
     state::{WorkflowState, merge_payloads},
 };
 
@@ -212,6 +212,7 @@ impl WorkflowState {
         self.record.last_completed_started_event_id = done.started_event_id;
         self.record.most_recent_worker_version.clone_from(&done.worker_version);
         reset_points::record(self, event.event_id, done, at);
+        server_attributes::record_build(self, done.worker_version.as_ref());
     }
 
     fn activity_scheduled(&mut self, id: i64, scheduled: &ActivityTaskScheduledEventAttributes, at: Timestamp) {

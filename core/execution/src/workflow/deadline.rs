@@ -5,7 +5,7 @@ use std::time::Duration;
 use perdure_kernel::{Timestamp, time::span};
 use perdure_proto::{api::enums::TimeoutType, records};
 
-use super::state::WorkflowState;
+use super::{options_in_force::in_force, state::WorkflowState};
 
 /// Something that becomes due. Ties at one instant are worked off in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,24 +55,20 @@ impl ActivityTimeout {
     }
 }
 
-/// Deadlines of an open activity. At most four.
+/// Deadlines of an open activity. At most four; none while it is paused.
 pub fn of_activity(
     scheduled: &records::ScheduledActivity,
     attempt: &records::ActivityAttempt,
 ) -> impl Iterator<Item = (Timestamp, Deadline)> + use<> {
     let id = scheduled.scheduled_event_id;
-    let options = scheduled.attributes.as_ref();
+    let options = in_force(scheduled, attempt);
+    let active = attempt.pause.is_none();
     let after = |from: i64, by: Duration| (from != 0 && !by.is_zero()).then(|| Timestamp::from_nanos(from) + by);
     let timeout = |kind, at: Option<Timestamp>| at.map(|at| (at, Deadline::ActivityTimeout(id, kind)));
-    let spans = options.map(|options| {
-        (
-            span(options.schedule_to_close_timeout.as_ref()),
-            span(options.schedule_to_start_timeout.as_ref()),
-            span(options.start_to_close_timeout.as_ref()),
-            span(options.heartbeat_timeout.as_ref()),
-        )
-    });
-    let (to_close, to_start, start_to_close, heartbeat) = spans.unwrap_or_default();
+    let to_close = span(options.schedule_to_close);
+    let to_start = span(options.schedule_to_start);
+    let start_to_close = span(options.start_to_close);
+    let heartbeat = span(options.heartbeat);
     let started = attempt.started_time != 0;
     // The time of the last sign of life: the start itself is one.
     let alive = attempt.last_heartbeat_time.max(attempt.started_time);
@@ -88,7 +84,7 @@ pub fn of_activity(
         (attempt.waits_for_retry && !started)
             .then(|| (Timestamp::from_nanos(attempt.scheduled_time), Deadline::ActivityRetry(id))),
     ];
-    deadlines.into_iter().flatten()
+    deadlines.into_iter().flatten().filter(move |_| active)
 }
 
 /// The deadline of a user timer.

@@ -1,18 +1,14 @@
 //! A run as `DescribeWorkflowExecution` tells of it.
 
-use perdure_kernel::{
-    Timestamp,
-    time::{span, span_to_proto_opt},
-};
+use perdure_kernel::{Namespace, Timestamp, time::span_to_proto_opt};
 use perdure_proto::{
     api::{
-        activity::ActivityOptions,
-        common::{SearchAttributes, WorkflowExecution},
-        enums::{CallbackState, EventType, PendingActivityState, PendingWorkflowTaskState, TaskQueueKind},
+        common::WorkflowExecution,
+        enums::{CallbackState, EventType, PendingWorkflowTaskState, TaskQueueKind},
         taskqueue::TaskQueue,
         workflow::{
-            CallbackInfo, PendingActivityInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo,
-            ResetPoints, WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
+            CallbackInfo, PendingChildExecutionInfo, PendingWorkflowTaskInfo, RequestIdInfo, ResetPoints,
+            WorkflowExecutionConfig, WorkflowExecutionExtendedInfo, WorkflowExecutionInfo,
             WorkflowExecutionVersioningInfo,
             callback_info::{self, UpdateWorkflowExecutionCompleted, WorkflowClosed, trigger::Variant as Trigger},
         },
@@ -22,19 +18,16 @@ use perdure_proto::{
 };
 
 use super::{
-    activity::{current_retry_interval, next_attempt_at},
-    callbacks::CallbackId,
-    options::with_deprecated_fields,
-    pause::PAUSE_ATTRIBUTE,
-    state::WorkflowState,
+    callbacks::CallbackId, describe_activity::pending_activities, options::with_deprecated_fields,
+    server_attributes::search_attributes, state::WorkflowState,
 };
 
-/// The whole description.
-pub fn describe(state: &WorkflowState) -> DescribeWorkflowExecutionResponse {
+/// The whole description of a run of `namespace`.
+pub fn describe(state: &WorkflowState, namespace: &Namespace) -> DescribeWorkflowExecutionResponse {
     DescribeWorkflowExecutionResponse {
         execution_config: Some(config(state)),
         workflow_execution_info: Some(info(state)),
-        pending_activities: pending_activities(state),
+        pending_activities: pending_activities(state, namespace),
         pending_children: state.children.values().map(|child| pending_child(child)).collect(),
         pending_workflow_task: state.task().filter(|_| state.is_open()).map(pending_task),
         workflow_extended_info: Some(extended_info(state)),
@@ -89,14 +82,6 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
         versioning_info: versioning_info(state),
         ..Default::default()
     }
-}
-
-fn search_attributes(state: &WorkflowState) -> SearchAttributes {
-    let mut attributes = (*state.search_attributes).clone();
-    if let Some(paused) = state.pause_attribute() {
-        attributes.indexed_fields.insert(PAUSE_ATTRIBUTE.to_owned(), paused);
-    }
-    attributes
 }
 
 /// What overrides the version of the run's worker; there is nothing else about versions to tell.
@@ -178,57 +163,4 @@ fn pending_child(child: &records::PendingChild) -> PendingChildExecutionInfo {
         initiated_id: child.initiated_event_id,
         parent_close_policy: child.parent_close_policy,
     }
-}
-
-fn pending_activities(state: &WorkflowState) -> Vec<PendingActivityInfo> {
-    let pending = state.activities.values().filter_map(|activity| {
-        let attempt = state.attempt(activity.scheduled_event_id)?;
-        pending_activity(activity, attempt)
-    });
-    pending.collect()
-}
-
-fn pending_activity(
-    activity: &records::ScheduledActivity,
-    attempt: &records::ActivityAttempt,
-) -> Option<PendingActivityInfo> {
-    let at = |nanos: i64| Timestamp::from_nanos(nanos).to_proto_opt();
-    let options = activity.attributes.as_ref()?;
-    let started = attempt.started_time != 0;
-    let state = match (attempt.cancel_requested, started) {
-        (true, _) => PendingActivityState::CancelRequested,
-        (false, true) => PendingActivityState::Started,
-        (false, false) => PendingActivityState::Scheduled,
-    };
-    let to_close = span(options.schedule_to_close_timeout.as_ref());
-    let expires = (!to_close.is_zero()).then(|| (Timestamp::from_nanos(activity.scheduled_time) + to_close).to_proto());
-    Some(PendingActivityInfo {
-        activity_id: options.activity_id.clone(),
-        activity_type: options.activity_type.clone(),
-        state: state.into(),
-        heartbeat_details: attempt.heartbeat_details.clone(),
-        last_heartbeat_time: at(attempt.last_heartbeat_time),
-        last_started_time: at(attempt.started_time),
-        attempt: attempt.attempt,
-        maximum_attempts: options.retry_policy.as_ref().map_or(0, |policy| policy.maximum_attempts),
-        scheduled_time: at(attempt.scheduled_time),
-        expiration_time: expires,
-        last_failure: attempt.last_failure.clone(),
-        last_worker_identity: if started { attempt.identity.clone() } else { attempt.last_worker_identity.clone() },
-        current_retry_interval: span_to_proto_opt(current_retry_interval(attempt)),
-        last_attempt_complete_time: at(attempt.last_attempt_complete_time),
-        next_attempt_schedule_time: next_attempt_at(attempt).map(Timestamp::to_proto),
-        priority: options.priority.clone(),
-        activity_options: Some(ActivityOptions {
-            task_queue: options.task_queue.clone(),
-            schedule_to_close_timeout: options.schedule_to_close_timeout,
-            schedule_to_start_timeout: options.schedule_to_start_timeout,
-            start_to_close_timeout: options.start_to_close_timeout,
-            heartbeat_timeout: options.heartbeat_timeout,
-            retry_policy: options.retry_policy.clone(),
-            priority: options.priority.clone(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    })
 }

@@ -1,9 +1,7 @@
 //! A paused run takes in what happens to it, and hands out nothing.
 
-use bytes::Bytes;
 use perdure_kernel::Timestamp;
 use perdure_proto::api::{
-    common::Payload,
     enums::{WorkflowExecutionStatus, WorkflowTaskFailedCause},
     history::{WorkflowExecutionPausedEventAttributes, history_event::Attributes},
     workflow::WorkflowExecutionPauseInfo,
@@ -11,6 +9,7 @@ use perdure_proto::api::{
 use perdure_proto::records;
 
 use super::{
+    activity_control::with_matching,
     draft::{Draft, EventExtras},
     state::WorkflowState,
     task::{Delivery, TaskFailure},
@@ -34,21 +33,18 @@ impl WorkflowState {
         })
     }
 
-    /// The value of [`PAUSE_ATTRIBUTE`], if the run has it. Derived, like all that the server adds to a run's
-    /// search attributes by itself: no event tells of it.
-    pub fn pause_attribute(&self) -> Option<Payload> {
-        let pause = self.record.pause.as_ref()?;
-        let mut entries = vec![format!("Workflow:{}", self.workflow_id())];
-        if !pause.reason.is_empty() {
-            entries.push(format!("Reason:{}", pause.reason));
+    /// The values of [`PAUSE_ATTRIBUTE`]; none when nothing of the run is paused. The run's own pause is told by
+    /// events, those of its activities are not.
+    pub fn pause_entries(&self) -> Vec<String> {
+        let mut entries = Vec::new();
+        if let Some(pause) = &self.record.pause {
+            entries.push(format!("Workflow:{}", self.workflow_id()));
+            if !pause.reason.is_empty() {
+                entries.push(format!("Reason:{}", pause.reason));
+            }
         }
-        let quoted: Vec<String> = entries.iter().map(|entry| quote(entry)).collect();
-        let metadata = [
-            ("encoding".to_owned(), Bytes::from_static(b"json/plain")),
-            ("type".to_owned(), Bytes::from_static(b"KeywordList")),
-        ];
-        let data = format!("[{}]", quoted.join(",")).into_bytes().into();
-        Some(Payload { metadata: metadata.into(), data, ..Default::default() })
+        entries.extend(self.volatile.run.pause_info.iter().cloned());
+        entries
     }
 
     /// The pause takes effect. Doing it twice is the same as once.
@@ -97,25 +93,7 @@ impl Draft<'_, '_> {
     /// Activities whose present attempt a worker may take.
     fn waiting_activities(&self) -> Vec<i64> {
         let attempts = self.state.volatile.attempts.iter();
-        let waiting = attempts.filter(|(_, attempt)| attempt.started_time == 0 && !attempt.waits_for_retry);
+        let waiting = attempts.filter(|(_, attempt)| with_matching(attempt));
         waiting.map(|(id, _)| *id).collect()
     }
-}
-
-/// A text as JSON.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if u32::from(control) < 0x20 => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
-            plain => quoted.push(plain),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

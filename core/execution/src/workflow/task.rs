@@ -29,6 +29,7 @@ use super::{
     close::SERVER_IDENTITY,
     draft::{Draft, EventExtras},
     event_kind::event_type,
+    server_attributes::TaskProblem,
     state::WorkflowState,
 };
 
@@ -244,6 +245,7 @@ impl Draft<'_, '_> {
                 ..Default::default()
             };
             self.emit(Attributes::WorkflowTaskFailedEventAttributes(Box::new(failed)));
+            self.note_problem(TaskProblem::Failed(cause));
         }
         self.count_problem(&task);
         let run = &mut self.state.volatile.run;
@@ -259,6 +261,7 @@ impl Draft<'_, '_> {
         let Some(task) = self.take_task_to_end("") else { return };
         if task.attempt == 1 {
             self.emit(timed_out(&task, task.started_event_id, TimeoutType::StartToClose));
+            self.note_problem(TaskProblem::TimedOut);
         }
         self.count_problem(&task);
         // Whether the workflow still wants to close is not known: signals must not be refused for ever.
@@ -301,6 +304,7 @@ impl Draft<'_, '_> {
             run.next_task_attempt = 1;
             self.clear_sticky();
         }
+        self.report_problem();
     }
 }
 

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod activities;
+mod activity_changes;
+mod activity_control;
 mod activity_options;
 mod activity_timeouts;
 mod buffering;
@@ -25,6 +27,7 @@ mod random_words;
 mod reads;
 mod resets;
 mod scale;
+mod server_attributes;
 mod starts;
 mod sticky;
 mod tasks;
@@ -32,3 +35,4 @@ mod timers;
 mod update_refusals;
 mod updates;
 mod updates_at_the_end;
+mod workflow_rules;

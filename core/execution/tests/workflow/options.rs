@@ -73,7 +73,7 @@ fn a_mask_says_what_changes() {
     let all = Priority { fairness_key: "tenant".to_owned(), ..weighty };
     let paths = ["priority.priority_key", "priority.fairness_weight"];
     assert_eq!(merged(&mut kit, &paths, weighty), Some(all.clone()));
-    assert_eq!(describe(&kit.state).workflow_execution_info.unwrap().priority, Some(all.clone()));
+    assert_eq!(describe(&kit.state, &kit.namespace).workflow_execution_info.unwrap().priority, Some(all.clone()));
     // An event cannot say that there is no priority: it stays.
     let none = ask(&mut kit, &["priority"], WorkflowExecutionOptions::default()).unwrap();
     assert_eq!(none.workflow_execution_options.unwrap().priority, None);
@@ -135,14 +135,14 @@ fn overrides() {
     }
     let pair = ["versioning_override.behavior", "versioning_override.deployment"];
     ask(&mut kit, &pair, overridden(old_auto)).unwrap();
-    let shown = describe(&kit.state).workflow_execution_info.unwrap().versioning_info.unwrap();
+    let shown = describe(&kit.state, &kit.namespace).workflow_execution_info.unwrap().versioning_info.unwrap();
     assert_eq!(shown.versioning_override, Some(VersioningOverride { behavior: 2, ..auto }));
     ask(&mut kit, &["versioning_override"], WorkflowExecutionOptions::default()).unwrap();
     assert_eq!(kit.state.versioning_override(), None);
     let deployment = Some(Deployment { series_name: "d".to_owned(), build_id: "b".to_owned() });
     let pinned = VersioningOverride { behavior: 1, deployment, ..Default::default() };
     ask(&mut kit, &["versioning_override"], overridden(pinned)).unwrap();
-    let shown = describe(&kit.state).workflow_execution_info.unwrap().versioning_info.unwrap();
+    let shown = describe(&kit.state, &kit.namespace).workflow_execution_info.unwrap().versioning_info.unwrap();
     assert_eq!(shown.versioning_override.unwrap().pinned_version, "d.b");
 }
 

@@ -29,7 +29,7 @@ fn a_task_that_no_worker_has_fails() {
     assert!(kit.state.is_open());
     assert!(kit.start_exactly(2, 1, Worker::default()).is_err(), "matching has it still");
 
-    let told = describe(&kit.state);
+    let told = describe(&kit.state, &kit.namespace);
     let info = told.workflow_execution_info.unwrap();
     assert_eq!(info.status(), Status::Paused);
     let told = told.workflow_extended_info.unwrap().pause_info.unwrap();
@@ -43,7 +43,7 @@ fn a_task_that_no_worker_has_fails() {
     kit.unpause().unwrap();
     assert_eq!(kit.news(), [E::WorkflowExecutionUnpaused, E::WorkflowTaskScheduled]);
     assert_eq!(kit.state.task().unwrap().attempt, 1);
-    let told = describe(&kit.state);
+    let told = describe(&kit.state, &kit.namespace);
     assert_eq!(told.workflow_extended_info.unwrap().pause_info, None);
     let attributes = told.workflow_execution_info.unwrap().search_attributes.unwrap();
     assert!(attributes.indexed_fields.is_empty());
@@ -68,7 +68,7 @@ fn requests_that_do_not_fit() {
         assert!(matches!(path(&kit.state, condition, None), Ok(QueryPath::Rejected(_))));
     }
     kit.terminate().unwrap();
-    assert!(describe(&kit.state).workflow_extended_info.unwrap().pause_info.is_some());
+    assert!(describe(&kit.state, &kit.namespace).workflow_extended_info.unwrap().pause_info.is_some());
     for result in [kit.pause("p"), kit.unpause()] {
         assert_eq!(result.unwrap_err().kind, ErrorKind::NotFound);
     }

@@ -381,7 +381,7 @@ fn happen(kit: &mut Kit, step: &Step) {
         Step::Reapply { id } => reapply(kit, *id),
         Step::Lose => kit.state = kit.state.without_memory(),
         Step::Read => {
-            describe(&kit.state);
+            describe(&kit.state, &kit.namespace);
             let _ = path(&kit.state, QueryRejectCondition::NotCompletedCleanly, Some(kit.now));
         }
         Step::Pass(by) => kit.pass(*by),

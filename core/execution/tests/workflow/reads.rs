@@ -22,7 +22,7 @@ fn a_fresh_run_described() {
         request.workflow_run_timeout = secs(100);
         request.workflow_execution_timeout = secs(500);
     });
-    let told = describe(&kit.state);
+    let told = describe(&kit.state, &kit.namespace);
     let info = told.workflow_execution_info.unwrap();
     assert_eq!(info.status(), Status::Running);
     assert_eq!((info.history_length, info.task_queue.as_str(), info.first_run_id.as_str()), (1, "queue", "run-1"));
@@ -43,17 +43,17 @@ fn a_fresh_run_described() {
 #[test]
 fn pending_things_described() {
     let mut kit = Kit::new();
-    let pending = |kit: &Kit| describe(&kit.state).pending_workflow_task.unwrap();
+    let pending = |kit: &Kit| describe(&kit.state, &kit.namespace).pending_workflow_task.unwrap();
     assert_eq!((pending(&kit).state(), pending(&kit).attempt), (PendingWorkflowTaskState::Scheduled, 1));
     kit.start_task();
     assert_eq!(pending(&kit).state(), PendingWorkflowTaskState::Started);
     kit.complete(vec![schedule("a"), schedule("b"), schedule("c")]).unwrap();
-    assert_eq!(describe(&kit.state).pending_workflow_task, None);
+    assert_eq!(describe(&kit.state, &kit.namespace).pending_workflow_task, None);
     let a = kit.start_activity("a");
     kit.heartbeat(&a, payloads("half")).unwrap();
     let b = kit.start_activity("b");
     kit.finish(&b, failed(failure("kind"))).unwrap();
-    let told = describe(&kit.state).pending_activities;
+    let told = describe(&kit.state, &kit.namespace).pending_activities;
     let [a, b, c] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(
         (a.state(), a.attempt, a.last_worker_identity.as_str()),
@@ -70,7 +70,10 @@ fn pending_things_described() {
     assert_eq!(c.activity_type.as_ref().unwrap().name, "deed");
     kit.signal("go").unwrap();
     kit.turn(vec![cancel_activity(5)]);
-    assert_eq!(describe(&kit.state).pending_activities[0].state(), PendingActivityState::CancelRequested);
+    assert_eq!(
+        describe(&kit.state, &kit.namespace).pending_activities[0].state(),
+        PendingActivityState::CancelRequested
+    );
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_cancel_request_is_told_while_it_waits() {
     let mut kit = Kit::new();
     kit.start_task();
     kit.cancel().unwrap();
-    assert!(describe(&kit.state).workflow_extended_info.unwrap().cancel_requested);
+    assert!(describe(&kit.state, &kit.namespace).workflow_extended_info.unwrap().cancel_requested);
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_closed_run_described() {
     kit.pass(60 * SECOND);
     kit.tick(5 * SECOND);
     kit.turn(vec![schedule("a"), complete("done")]);
-    let told = describe(&kit.state);
+    let told = describe(&kit.state, &kit.namespace);
     let info = told.workflow_execution_info.unwrap();
     assert_eq!((info.status(), info.close_time), (Status::Completed, Some(kit.now.to_proto())));
     assert_eq!(span(info.execution_duration.as_ref()), 5 * SECOND, "the delay does not count");

@@ -23,8 +23,11 @@ pub fn decide(
     if attempt.started_time == 0 {
         return Err(task_not_found());
     }
-    let answer =
-        RecordActivityTaskHeartbeatResponse { cancel_requested: attempt.cancel_requested, ..Default::default() };
+    let answer = RecordActivityTaskHeartbeatResponse {
+        cancel_requested: attempt.cancel_requested,
+        activity_paused: attempt.pause.is_some(),
+        activity_reset: attempt.reset,
+    };
     let mut draft = Draft::new(state, env);
     let mut next = (*attempt).clone();
     next.last_heartbeat_time = draft.now().as_nanos();

@@ -4,6 +4,7 @@
 //! a [`super::Decision`], or a refusal that changed nothing.
 
 pub mod activity_outcome;
+pub mod activity_target;
 pub mod attach;
 pub mod callback_tried;
 pub mod cancel;
@@ -15,7 +16,9 @@ pub mod external_signal;
 pub mod first_task;
 pub mod heartbeat;
 pub mod pause;
+pub mod pause_activity;
 pub mod reset;
+pub mod reset_activity;
 pub mod reset_sticky;
 pub mod signal;
 pub mod start_activity;
@@ -23,7 +26,9 @@ pub mod start_task;
 pub mod task_completed;
 pub mod task_failed;
 pub mod terminate;
+pub mod unpause_activity;
 pub mod update;
+pub mod update_activity_options;
 pub mod update_options;
 
 use perdure_kernel::ServiceError;

@@ -142,7 +142,7 @@ impl Draft<'_, '_> {
     ) -> i64 {
         self.state.volatile.run.task = None;
         self.state.volatile.run.next_task_attempt = 1;
-        self.state.volatile.run.task_problems = 0;
+        self.forget_problems();
         self.state.volatile.run.close_attempted = false;
         let event_id = if leaves_no_trace { 0 } else { self.write_completion(&mut task, request) };
         let sticky = request.sticky_attributes.as_ref();

@@ -6,7 +6,7 @@ use perdure_kernel::{Limits, ServiceError, retry_policy};
 use perdure_proto::{
     Duration as ProtoDuration,
     api::{
-        command::ScheduleActivityTaskCommandAttributes, enums::TaskQueueKind,
+        activity::ActivityOptions, command::ScheduleActivityTaskCommandAttributes, enums::TaskQueueKind,
         history::ActivityTaskScheduledEventAttributes, taskqueue::TaskQueue,
     },
 };
@@ -54,15 +54,14 @@ pub(super) fn scheduled_event(
     if command.priority.as_ref().is_some_and(|priority| priority.priority_key < 0) {
         return Err(with_names("priority key can't be negative".to_owned()));
     }
-    let bounded = |field: &str, value: Option<&ProtoDuration>| {
-        duration(value, limits.duration_max).map_err(|why| with_names(format!("Invalid {field}: {why}")))
-    };
-    let timeouts = Timeouts {
-        to_close: bounded("ScheduleToCloseTimeout", command.schedule_to_close_timeout.as_ref())?,
-        to_start: bounded("ScheduleToStartTimeout", command.schedule_to_start_timeout.as_ref())?,
-        start_to_close: bounded("StartToCloseTimeout", command.start_to_close_timeout.as_ref())?,
-        heartbeat: bounded("HeartbeatTimeout", command.heartbeat_timeout.as_ref())?,
-    };
+    let given = [
+        command.schedule_to_close_timeout.as_ref(),
+        command.schedule_to_start_timeout.as_ref(),
+        command.start_to_close_timeout.as_ref(),
+        command.heartbeat_timeout.as_ref(),
+    ];
+    let timeouts = Timeouts::checked(given, limits.duration_max)
+        .map_err(|(field, why)| with_names(format!("Invalid {field}: {why}")))?;
     let Some(timeouts) = timeouts.filled(run_timeout) else {
         return Err(with_names(
             "A valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand".to_owned(),
@@ -104,7 +103,33 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
-    /// With what was left out; `None` when neither schedule-to-close nor start-to-close is set.
+    /// From schedule-to-close, schedule-to-start, start-to-close and heartbeat timeouts as messages carry them. The
+    /// error names the field and what is wrong with it.
+    pub(crate) fn checked(
+        given: [Option<&ProtoDuration>; 4],
+        longest: Duration,
+    ) -> Result<Self, (&'static str, &'static str)> {
+        let [to_close, to_start, start_to_close, heartbeat] = given;
+        let bounded =
+            |field: &'static str, value: Option<&ProtoDuration>| duration(value, longest).map_err(|why| (field, why));
+        Ok(Self {
+            to_close: bounded("ScheduleToCloseTimeout", to_close)?,
+            to_start: bounded("ScheduleToStartTimeout", to_start)?,
+            start_to_close: bounded("StartToCloseTimeout", start_to_close)?,
+            heartbeat: bounded("HeartbeatTimeout", heartbeat)?,
+        })
+    }
+
+    /// Writes them into a message, all four.
+    pub(crate) fn write(self, options: &mut ActivityOptions) {
+        options.schedule_to_close_timeout = event_span(self.to_close);
+        options.schedule_to_start_timeout = event_span(self.to_start);
+        options.start_to_close_timeout = event_span(self.start_to_close);
+        options.heartbeat_timeout = event_span(self.heartbeat);
+    }
+
+    /// With what was left out; `None` when neither schedule-to-close nor start-to-close is set. `run` is the run's
+    /// timeout, zero for none.
     pub(crate) fn filled(self, run: Duration) -> Option<Self> {
         let or = |value: Duration, other: Duration| if value.is_zero() { other } else { value };
         let capped = |value: Duration, cap: Duration| {

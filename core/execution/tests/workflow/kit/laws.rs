@@ -258,6 +258,7 @@ fn dispatched(before: &WorkflowState, transition: &Transition) {
         let old = before.attempt(*id);
         let fresh = attempt.started_time == 0
             && !attempt.waits_for_retry
+            && attempt.pause.is_none()
             && !after.is_paused()
             && (before.is_paused()
                 || old.is_none_or(|old| {

@@ -3,6 +3,7 @@
 pub(crate) mod family;
 pub(crate) mod laws;
 pub(crate) mod make;
+pub(crate) mod operator;
 mod worker;
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};

@@ -13,7 +13,7 @@ use perdure_execution::workflow::{
     },
     commands::Neighbours,
 };
-use perdure_kernel::{Namespace, NamespaceId, ServiceResult, Timestamp};
+use perdure_kernel::{Namespace, NamespaceId, ServiceError, ServiceResult, Timestamp};
 use perdure_proto::{
     api::{
         command::Command,
@@ -191,7 +191,10 @@ impl Kit {
 
     pub(crate) fn start_queued(&mut self, task: &records::QueuedTask, request_id: &str) -> ServiceResult<()> {
         let poll = PollActivityTaskQueueRequest { identity: "activity worker".to_owned(), ..Default::default() };
-        self.decide(|state, env| start_activity::decide(state, task, request_id, &poll, env))
+        match self.decide(|state, env| start_activity::decide(state, task, request_id, &poll, env))? {
+            start_activity::Answer::Started => Ok(()),
+            start_activity::Answer::Paused => Err(ServiceError::not_found("paused by a rule")),
+        }
     }
 
     /// The token of an activity's present attempt; attempt 0 when it has none.

@@ -1,0 +1,99 @@
+//! Search attributes that the server itself sets: no event tells of them, and no workflow's code sees them.
+
+use perdure_kernel::search_attributes::keyword_list;
+use perdure_proto::api::{
+    common::{SearchAttributes, WorkerVersionStamp},
+    enums::{TimeoutType, WorkflowTaskFailedCause},
+};
+
+use super::{draft::Draft, pause::PAUSE_ATTRIBUTE, state::WorkflowState};
+
+/// Bytes of all values of `BuildIds` together; the oldest build goes first. Temporal's default of
+/// `frontend.searchAttributesSizeOfValueLimit`. A constant, not a setting: the values are rebuilt from history
+/// and must not depend on when.
+const BUILD_IDS_SIZE_MAX: usize = 2048;
+
+/// What stands for workers without versioning; also what their builds' values begin with.
+const UNVERSIONED: &str = "unversioned";
+
+/// How a workflow task failed that counts as a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskProblem {
+    /// A worker or the server said so.
+    Failed(WorkflowTaskFailedCause),
+    /// The worker was not heard of in time.
+    TimedOut,
+}
+
+/// All search attributes of a run as others see them: its own, and those that the server sets.
+pub fn search_attributes(state: &WorkflowState) -> SearchAttributes {
+    let mut shown = (*state.search_attributes).clone();
+    let run = &state.volatile.run;
+    let mut set = |name: &str, values: &[String]| {
+        if !values.is_empty() {
+            shown.indexed_fields.insert(name.to_owned(), keyword_list(values));
+        }
+    };
+    set("BuildIds", &state.record.build_ids);
+    set(PAUSE_ATTRIBUTE, &state.pause_entries());
+    if run.task_problem_reported {
+        let (category, cause) = if run.task_problem_timeout {
+            ("WorkflowTaskTimedOut", format!("WorkflowTaskTimedOutCause{:?}", TimeoutType::StartToClose))
+        } else {
+            let cause = WorkflowTaskFailedCause::try_from(run.task_problem_cause).unwrap_or_default();
+            ("WorkflowTaskFailed", format!("WorkflowTaskFailedCause{cause:?}"))
+        };
+        set("TemporalReportedProblems", &[format!("category={category}"), format!("cause={cause}")]);
+    }
+    shown
+}
+
+/// A worker completed a workflow task: its build is remembered.
+pub(super) fn record_build(state: &mut WorkflowState, worker: Option<&WorkerVersionStamp>) {
+    let builds = &mut state.record.build_ids;
+    let versioned = worker.is_some_and(|worker| worker.use_versioning);
+    let build = worker.filter(|worker| !worker.build_id.is_empty()).map(|worker| {
+        let kind = if versioned { "versioned" } else { UNVERSIONED };
+        format!("{kind}:{}", worker.build_id)
+    });
+    if !versioned && builds.first().is_none_or(|first| first != UNVERSIONED) {
+        builds.retain(|known| known != UNVERSIONED);
+        builds.insert(0, UNVERSIONED.to_owned());
+    }
+    if let Some(build) = build.filter(|build| !builds.contains(build)) {
+        builds.push(build);
+    }
+    // Brackets, quotes and commas of the list.
+    let size = |builds: &[String]| builds.iter().map(|build| build.len() + 3).sum::<usize>() + 1;
+    while size(builds) > BUILD_IDS_SIZE_MAX {
+        builds.remove(usize::from(builds.len() > 1 && builds.first().is_some_and(|first| first == UNVERSIONED)));
+    }
+}
+
+impl Draft<'_, '_> {
+    /// A workflow task failed and its end stands in the history.
+    pub(crate) fn note_problem(&mut self, problem: TaskProblem) {
+        let run = &mut self.state.volatile.run;
+        (run.task_problem_cause, run.task_problem_timeout) = match problem {
+            TaskProblem::Failed(cause) => (cause.into(), false),
+            TaskProblem::TimedOut => (0, true),
+        };
+    }
+
+    /// A workflow task failed, perhaps once too often: `TemporalReportedProblems` tells of it from then on.
+    pub(crate) fn report_problem(&mut self) {
+        let enough = self.env.limits().workflow_task_problems_to_report;
+        let run = &mut self.state.volatile.run;
+        let known = run.task_problem_timeout || run.task_problem_cause != 0;
+        run.task_problem_reported |= known && enough > 0 && run.task_problems >= enough;
+    }
+
+    /// A workflow task succeeded.
+    pub(crate) fn forget_problems(&mut self) {
+        let run = &mut self.state.volatile.run;
+        run.task_problems = 0;
+        run.task_problem_cause = 0;
+        run.task_problem_timeout = false;
+        run.task_problem_reported = false;
+    }
+}
