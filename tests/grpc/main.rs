@@ -8,6 +8,7 @@
 
 mod activities;
 mod activities_by_id;
+mod activity_operations;
 mod callbacks;
 mod child_ends;
 mod child_refusals;
@@ -36,4 +37,5 @@ mod task_queues;
 mod update_with_start;
 mod updates;
 mod workers;
+mod workflow_rules;
 mod workflow_tasks;

@@ -3,15 +3,16 @@
 use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
-    activities, activities_by_id, cluster, describes, ends, histories, lists, namespaces, queries, signals,
-    standalone_activities, starts, sticky, task_queues, update_with_start, updates, workers, workflow_tasks,
+    activities, activities_by_id, activity_operations, cluster, describes, ends, histories, lists, namespaces, queries,
+    signals, standalone_activities, starts, sticky, task_queues, update_with_start, updates, workers, workflow_rules,
+    workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 58] = [
+const WORKFLOW: [(&str, Test); 71] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -73,6 +74,19 @@ const WORKFLOW: [(&str, Test); 58] = [
     ("DeleteActivityExecution", standalone_activities::termination_and_deletion),
     ("GetClusterInfo", cluster::the_cluster_tells_about_itself),
     ("GetSystemInfo", cluster::the_system_says_what_it_can_do),
+    ("UpdateActivityOptions", activity_operations::an_activity_moves_to_another_queue),
+    ("PauseActivity", activity_operations::an_activity_is_paused_and_goes_on),
+    ("UnpauseActivity", activity_operations::an_activity_is_paused_and_goes_on),
+    ("ResetActivity", activity_operations::an_activity_is_reset),
+    ("PauseActivityExecution", activity_operations::the_newer_calls_do_the_same),
+    ("UnpauseActivityExecution", activity_operations::the_newer_calls_do_the_same),
+    ("ResetActivityExecution", activity_operations::the_newer_calls_do_the_same),
+    ("UpdateActivityExecutionOptions", activity_operations::the_newer_calls_do_the_same),
+    ("CreateWorkflowRule", workflow_rules::rules_are_made_read_and_deleted),
+    ("DescribeWorkflowRule", workflow_rules::rules_are_made_read_and_deleted),
+    ("DeleteWorkflowRule", workflow_rules::rules_are_made_read_and_deleted),
+    ("ListWorkflowRules", workflow_rules::rules_are_made_read_and_deleted),
+    ("TriggerWorkflowRule", workflow_rules::rules_are_not_supported_unless_allowed),
 ];
 
 /// The same of OperatorService.

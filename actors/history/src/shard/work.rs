@@ -156,6 +156,10 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         HistoryCall::UpdateOptions(ask) => execution(&ask.caller.namespace.id, ask.request.workflow_execution.as_ref()),
         HistoryCall::Pause(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, &ask.request.run_id),
         HistoryCall::Unpause(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, &ask.request.run_id),
+        HistoryCall::PauseActivity(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::UnpauseActivity(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::ResetActivity(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
+        HistoryCall::UpdateActivityOptions(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
         HistoryCall::DescribeWorkflow(ask) => execution(&ask.caller.namespace.id, ask.request.execution.as_ref()),
         HistoryCall::ReadHistory(ask) => {
             let (key, asked) = execution(&ask.caller.namespace.id, ask.request.request.execution.as_ref());

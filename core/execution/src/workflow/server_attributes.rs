@@ -48,6 +48,20 @@ pub fn search_attributes(state: &WorkflowState) -> SearchAttributes {
     shown
 }
 
+/// Whether there is more to show than the run's own search attributes.
+pub(super) fn has_any(state: &WorkflowState) -> bool {
+    let run = &state.volatile.run;
+    let paused = state.record.pause.is_some() || !run.pause_info.is_empty();
+    paused || run.task_problem_reported || !state.record.build_ids.is_empty()
+}
+
+/// Whether lists must be told of a change. A new build alone is not worth a row at every run's first workflow task:
+/// it is shown when the next row is written.
+pub(super) fn is_news(before: &WorkflowState, after: &WorkflowState) -> bool {
+    let (old, new) = (&before.volatile.run, &after.volatile.run);
+    old.pause_info != new.pause_info || old.task_problem_reported != new.task_problem_reported
+}
+
 /// A worker completed a workflow task: its build is remembered.
 pub(super) fn record_build(state: &mut WorkflowState, worker: Option<&WorkerVersionStamp>) {
     let builds = &mut state.record.build_ids;

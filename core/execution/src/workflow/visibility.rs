@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use perdure_kernel::{ClosedRecord, Timestamp, VisibilityRecord};
 
-use super::state::WorkflowState;
+use super::{server_attributes, state::WorkflowState};
 
 /// The run's row. It is written when the run starts, when its memo or search attributes change, and when
 /// its status does: see [`is_shown_otherwise`].
@@ -35,7 +35,11 @@ pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
         parent: start.parent_workflow_execution.as_ref().map(pair),
         root: root.filter(|(workflow_id, run_id)| workflow_id != state.workflow_id() || run_id != state.run_id()),
         memo: Arc::clone(&state.memo),
-        search_attributes: Arc::clone(&state.search_attributes),
+        search_attributes: if server_attributes::has_any(state) {
+            Arc::new(server_attributes::search_attributes(state))
+        } else {
+            Arc::clone(&state.search_attributes)
+        },
     }
 }
 
@@ -44,4 +48,5 @@ pub fn is_shown_otherwise(before: &WorkflowState, after: &WorkflowState) -> bool
     before.status() != after.status()
         || !Arc::ptr_eq(&before.memo, &after.memo)
         || !Arc::ptr_eq(&before.search_attributes, &after.search_attributes)
+        || server_attributes::is_news(before, after)
 }

@@ -22,6 +22,7 @@ mod options;
 mod pausing;
 mod random_acts;
 mod random_beginnings;
+mod random_operations;
 mod random_runs;
 mod random_words;
 mod reads;

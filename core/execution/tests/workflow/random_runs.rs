@@ -26,6 +26,7 @@ use proptest::prelude::*;
 use crate::kit::{Kit, Worker, family::*, make::*};
 use crate::random_acts::{attach, deliver, reset};
 use crate::random_beginnings::{any_beginning, begin};
+use crate::random_operations::{Operation, any_operation, operate};
 use crate::random_words::{Word, any_words, reapply, words_of};
 
 /// One thing that happens.
@@ -47,6 +48,7 @@ enum Step {
     Arrival { pick: u8, signal: bool, arrives: bool },
     FirstTask,
     ResetSticky,
+    Operate { pick: u8, operation: Box<Operation> },
     Pause,
     Unpause,
     Options { priority: Option<i32>, overrides: bool },
@@ -94,7 +96,7 @@ pub(crate) fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
     prop_oneof![40 => usual, 1 => odd]
 }
 
-fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
+pub(crate) fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
     let usual = prop::sample::select(vec![0.0, 1.0, 2.0]);
     let odd = prop::sample::select(vec![1e300, f64::INFINITY, -1.0]);
     let attempts = prop_oneof![20 => 0..4i32, 1 => Just(-1)];
@@ -272,6 +274,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (any::<u8>(), any::<bool>(), any::<bool>())
             .prop_map(|(pick, signal, arrives)| Step::Arrival { pick, signal, arrives }),
         1 => Just(Step::FirstTask),
+        5 => (any::<u8>(), any_operation())
+            .prop_map(|(pick, operation)| Step::Operate { pick, operation: Box::new(operation) }),
         1 => Just(Step::Pause),
         2 => Just(Step::Unpause),
         1 => (any::<u8>(), rarely(), rarely())
@@ -372,6 +376,10 @@ fn happen(kit: &mut Kit, step: &Step) {
         }
         Step::FirstTask => drop(kit.first_task()),
         Step::ResetSticky => drop(kit.reset_sticky()),
+        Step::Operate { pick, operation } => {
+            let id = any_token(kit, *pick, true).activity_id;
+            operate(kit, &id, operation);
+        }
         Step::Pause => drop(kit.pause("pause")),
         Step::Unpause => drop(kit.unpause()),
         Step::Options { priority, overrides } => drop(kit.update_options(&options(*priority, Some(*overrides)))),

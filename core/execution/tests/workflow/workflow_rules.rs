@@ -13,7 +13,7 @@ use perdure_proto::api::{
 
 use crate::kit::{BEGIN, Kit, make::*, operator::*};
 
-fn rule(predicate: &str) -> WorkflowRule {
+pub(crate) fn rule(predicate: &str) -> WorkflowRule {
     let trigger = Trigger::ActivityStart(ActivityStartingTrigger { predicate: predicate.to_owned() });
     let spec = WorkflowRuleSpec {
         id: "rule".to_owned(),
