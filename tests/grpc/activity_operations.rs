@@ -90,7 +90,7 @@ pub(crate) async fn an_activity_is_paused_and_goes_on() {
     server.rpc().pause_activity(pause(&flow, "1")).await.unwrap();
     server.rpc().pause_activity(pause(&flow, "1")).await.unwrap();
     let again = server.rpc().pause_activity(pause(&flow, "2")).await;
-    refused(again, Code::FailedPrecondition, "PreconditionFailure", "activity is already paused");
+    refused(again, Code::FailedPrecondition, "", "activity is already paused");
     let told = flow.describe().await;
     let pending = &told.pending_activities[0];
     assert_eq!((pending.state(), pending.paused), (PendingActivityState::Paused, true));
@@ -230,7 +230,7 @@ pub(crate) async fn the_newer_calls_do_the_same() {
     let pause = ws::PauseActivityExecutionRequest { namespace, workflow_id, activity_id, ..Default::default() };
     server.rpc().pause_activity_execution(pause.clone()).await.unwrap();
     let again = server.rpc().pause_activity_execution(pause.clone()).await;
-    refused(again, Code::FailedPrecondition, "PreconditionFailure", "activity is already paused");
+    refused(again, Code::FailedPrecondition, "", "activity is already paused");
     let (namespace, workflow_id, activity_id) = names();
     let unpause = ws::UnpauseActivityExecutionRequest { namespace, workflow_id, activity_id, ..Default::default() };
     server.rpc().unpause_activity_execution(unpause.clone()).await.unwrap();

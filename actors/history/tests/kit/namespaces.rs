@@ -94,7 +94,9 @@ impl NamespaceService for Namespaces {
         not_played()
     }
 
-    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {}
+    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
+        not_played()
+    }
 
     async fn create_workflow_rule(
         &self,

@@ -98,7 +98,7 @@ fn a_reset_restores_all_but_the_priority() {
     let priority = Some(Priority { priority_key: 2, ..Default::default() });
     let options = ActivityOptions { task_queue: queue("other"), priority: priority.clone(), ..Default::default() };
     kit.update_activity(&update_request("a", options, &["task_queue.name", "priority.priority_key"])).unwrap();
-    let mut request = reset_request("a");
+    let mut request = activity_reset("a");
     request.restore_original_options = true;
     kit.reset_activity(&request).unwrap();
     assert_eq!((shown(&kit).task_queue.unwrap().name.as_str(), shown(&kit).priority), ("queue", priority));

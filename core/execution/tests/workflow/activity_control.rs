@@ -160,7 +160,7 @@ fn a_reset_begins_again() {
     let token = kit.start_activity("a");
     kit.heartbeat(&token, payloads("half")).unwrap();
     kit.finish(&token, failed()).unwrap();
-    let mut request = reset_request("a");
+    let mut request = activity_reset("a");
     request.reset_heartbeat = true;
     kit.reset_activity(&request).unwrap();
     let told = shown(&kit);
@@ -178,7 +178,7 @@ fn a_reset_begins_again() {
     let token = kit.start_activity("a");
     assert!(!kit.heartbeat(&token, None).unwrap().activity_reset);
     // The token of a later attempt is void then, as in Temporal.
-    kit.reset_activity(&reset_request("a")).unwrap();
+    kit.reset_activity(&activity_reset("a")).unwrap();
     assert!(kit.finish(&token, completed()).is_err());
 }
 
@@ -186,7 +186,7 @@ fn a_reset_begins_again() {
 fn a_reset_ends_a_pause_unless_it_is_to_be_kept() {
     let mut kit = waiting();
     kit.pause_activity(&pause_request("a")).unwrap();
-    let mut request = reset_request("a");
+    let mut request = activity_reset("a");
     request.keep_paused = true;
     kit.reset_activity(&request).unwrap();
     assert_eq!((shown(&kit).state(), kit.new_tasks().len()), (PendingActivityState::Paused, 0));
@@ -221,7 +221,7 @@ fn activities_are_named_by_type_or_all_at_once() {
     unpause.activity = Some(Unpause::UnpauseAll(true));
     kit.unpause_activity(&unpause).unwrap();
     assert_eq!((paused(&kit), kit.new_tasks().len()), ([false; 3], 3));
-    let mut reset = reset_request("a");
+    let mut reset = activity_reset("a");
     reset.activity = Some(Reset::MatchAll(true));
     kit.reset_activity(&reset).unwrap();
     assert_eq!(kit.new_tasks().len(), 3);
@@ -234,7 +234,7 @@ fn what_is_not_there_is_not_found() {
         [
             kit.pause_activity(&pause_request("b")).unwrap_err().message,
             kit.unpause_activity(&unpause_request("b")).unwrap_err().message,
-            kit.reset_activity(&reset_request("b")).unwrap_err().message,
+            kit.reset_activity(&activity_reset("b")).unwrap_err().message,
             kit.update_activity(&update_request("b", Default::default(), &[])).unwrap_err().message,
         ]
     };

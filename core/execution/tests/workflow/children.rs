@@ -37,9 +37,9 @@ fn a_child_from_start_to_end() {
         kit.turn(vec![child("c")]);
         let id = kit.child("c");
         assert!(matches!(kit.new_tasks().last(), Some(NewTask::StartChild(task)) if task.initiated_event_id == id));
-        assert_eq!(describe(&kit.state).pending_children[0].run_id, "");
+        assert_eq!(describe(&kit.state, &kit.namespace).pending_children[0].run_id, "");
         kit.child_runs(id, CHILD_RUN).unwrap();
-        assert_eq!(describe(&kit.state).pending_children[0].run_id, CHILD_RUN);
+        assert_eq!(describe(&kit.state, &kit.namespace).pending_children[0].run_id, CHILD_RUN);
         // Once more: a repeat.
         kit.skip_news();
         kit.child_runs(id, CHILD_RUN).unwrap();

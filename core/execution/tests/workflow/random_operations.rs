@@ -4,6 +4,7 @@ use perdure_proto::{
     Duration as ProtoDuration,
     api::{
         activity::ActivityOptions,
+        common::RetryPolicy,
         workflowservice::{reset_activity_request, unpause_activity_request},
     },
 };
@@ -11,7 +12,6 @@ use proptest::prelude::*;
 
 use crate::{
     kit::{Kit, make::*, operator::*},
-    random_runs::{any_policy, any_span},
     workflow_rules::rule,
 };
 
@@ -23,6 +23,36 @@ pub(crate) enum Operation {
     Update { options: Box<ActivityOptions>, paths: Vec<&'static str> },
     Restore,
     Rules { on: bool },
+}
+
+pub(crate) fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
+    let usual = prop::sample::select(vec![secs(0), secs(1), secs(3), secs(10), secs(60), secs(3600)]);
+    let odd = prop::sample::select(vec![
+        None,
+        secs(-1),
+        secs(i64::MAX),
+        secs(i64::MIN),
+        Some(ProtoDuration { seconds: 0, nanos: 1 }),
+        Some(ProtoDuration { seconds: 1, nanos: -1 }),
+        Some(ProtoDuration { seconds: 0, nanos: i32::MAX }),
+    ]);
+    prop_oneof![40 => usual, 1 => odd]
+}
+
+pub(crate) fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
+    let usual = prop::sample::select(vec![0.0, 1.0, 2.0]);
+    let odd = prop::sample::select(vec![1e300, f64::INFINITY, -1.0]);
+    let attempts = prop_oneof![20 => 0..4i32, 1 => Just(-1)];
+    let policy = (any_span(), prop_oneof![20 => usual, 1 => odd], any_span(), attempts);
+    let policy =
+        policy.prop_map(|(initial_interval, backoff_coefficient, maximum_interval, maximum_attempts)| RetryPolicy {
+            initial_interval,
+            backoff_coefficient,
+            maximum_interval,
+            maximum_attempts,
+            non_retryable_error_types: vec!["Fatal".to_owned()],
+        });
+    prop_oneof![1 => Just(None), 3 => (0..4i32).prop_map(retries), 1 => policy.prop_map(Some)]
 }
 
 pub(crate) fn any_operation() -> impl Strategy<Value = Operation> {
@@ -78,7 +108,7 @@ pub(crate) fn operate(kit: &mut Kit, id: &str, operation: &Operation) {
             drop(kit.unpause_activity(&request));
         }
         Operation::Reset { heartbeat, keep, restore, jitter, all } => {
-            let mut request = reset_request(id);
+            let mut request = activity_reset(id);
             if *all {
                 request.activity = Some(reset_activity_request::Activity::MatchAll(true));
             }

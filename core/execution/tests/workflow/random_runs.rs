@@ -26,7 +26,7 @@ use proptest::prelude::*;
 use crate::kit::{Kit, Worker, family::*, make::*};
 use crate::random_acts::{attach, deliver, reset};
 use crate::random_beginnings::{any_beginning, begin};
-use crate::random_operations::{Operation, any_operation, operate};
+use crate::random_operations::{Operation, any_operation, any_policy, any_span, operate};
 use crate::random_words::{Word, any_words, reapply, words_of};
 
 /// One thing that happens.
@@ -80,36 +80,6 @@ struct Completion {
     words: Vec<(Word, u8)>,
     /// The worker can take events once more.
     discards: bool,
-}
-
-pub(crate) fn any_span() -> impl Strategy<Value = Option<ProtoDuration>> {
-    let usual = prop::sample::select(vec![secs(0), secs(1), secs(3), secs(10), secs(60), secs(3600)]);
-    let odd = prop::sample::select(vec![
-        None,
-        secs(-1),
-        secs(i64::MAX),
-        secs(i64::MIN),
-        Some(ProtoDuration { seconds: 0, nanos: 1 }),
-        Some(ProtoDuration { seconds: 1, nanos: -1 }),
-        Some(ProtoDuration { seconds: 0, nanos: i32::MAX }),
-    ]);
-    prop_oneof![40 => usual, 1 => odd]
-}
-
-pub(crate) fn any_policy() -> impl Strategy<Value = Option<RetryPolicy>> {
-    let usual = prop::sample::select(vec![0.0, 1.0, 2.0]);
-    let odd = prop::sample::select(vec![1e300, f64::INFINITY, -1.0]);
-    let attempts = prop_oneof![20 => 0..4i32, 1 => Just(-1)];
-    let policy = (any_span(), prop_oneof![20 => usual, 1 => odd], any_span(), attempts);
-    let policy =
-        policy.prop_map(|(initial_interval, backoff_coefficient, maximum_interval, maximum_attempts)| RetryPolicy {
-            initial_interval,
-            backoff_coefficient,
-            maximum_interval,
-            maximum_attempts,
-            non_retryable_error_types: vec!["Fatal".to_owned()],
-        });
-    prop_oneof![1 => Just(None), 3 => (0..4i32).prop_map(retries), 1 => policy.prop_map(Some)]
 }
 
 fn any_id() -> impl Strategy<Value = String> {

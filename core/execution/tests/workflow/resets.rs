@@ -47,7 +47,7 @@ fn a_run_goes_on_from_an_answered_task() {
     assert_eq!(kit.news(), [E::WorkflowExecutionTerminated]);
     let ended = last!(kit, WorkflowExecutionTerminatedEventAttributes);
     assert_eq!((ended.reason.as_str(), ended.identity.as_str()), ("once more", "history-resetter"));
-    let told = describe(&kit.state).workflow_extended_info.unwrap();
+    let told = describe(&kit.state, &kit.namespace).workflow_extended_info.unwrap();
     assert_eq!(told.reset_run_id, next.state.run_id());
 
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_run_goes_on_from_an_answered_task() {
     assert_eq!((failed.base_run_id.as_str(), failed.new_run_id.as_str()), ("run-1", next.state.run_id()));
     assert_eq!(failed.failure.unwrap().message, "once more");
     assert_eq!(next.state.first_run_id(), "run-1");
-    let told = describe(&next.state);
+    let told = describe(&next.state, &next.namespace);
     let (info, more) = (told.workflow_execution_info.unwrap(), told.workflow_extended_info.unwrap());
     let now = Some(kit.now.to_proto());
     assert_eq!((info.start_time, info.execution_time, more.last_reset_time), (now, now, now));
@@ -254,7 +254,7 @@ fn resets_of_resets() {
     second.turn(vec![marker("m")]);
     let finish = second.state.next_event_id() - 2;
     let mut third = after_reset(&mut second, finish);
-    let told = describe(&third.state).workflow_extended_info.unwrap();
+    let told = describe(&third.state, &third.namespace).workflow_extended_info.unwrap();
     assert_eq!(told.original_start_time, Some(BEGIN.to_proto()));
     assert_eq!(told.last_reset_time, Some(second.now.to_proto()));
     assert_eq!(third.state.record.reset.as_ref().unwrap().base_run_id, second.state.run_id());

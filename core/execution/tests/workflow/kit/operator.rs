@@ -30,7 +30,7 @@ pub(crate) fn unpause_request(id: &str) -> UnpauseActivityRequest {
     UnpauseActivityRequest { activity, ..Default::default() }
 }
 
-pub(crate) fn reset_request(id: &str) -> ResetActivityRequest {
+pub(crate) fn activity_reset(id: &str) -> ResetActivityRequest {
     let activity = Some(reset_activity_request::Activity::Id(id.to_owned()));
     ResetActivityRequest { activity, ..Default::default() }
 }
