@@ -329,8 +329,10 @@ impl Shard {
             return reply.send(answer.map(Box::new).ok_or_else(ended));
         };
         let answer = match outcome {
-            start_activity::Answer::Started => activity_answer(&transition.state, task.scheduled_event_id, &namespace),
-            start_activity::Answer::Paused => None,
+            calls::start_activity::Answer::Started => {
+                activity_answer(&transition.state, task.scheduled_event_id, &namespace)
+            }
+            calls::start_activity::Answer::Paused => None,
         };
         let after: AfterCommit = Box::new(move |_, result, _| {
             reply.send(result.and_then(|()| answer.map(Box::new).ok_or_else(ended)));

@@ -35,14 +35,14 @@ fn a_waiting_activity_moves_to_its_new_queue() {
         priority: Some(Priority { priority_key: 2, ..Default::default() }),
         ..Default::default()
     };
-    let answer = kit.update_activity(&update_request("a", options, &["task_queue.name", "priority"])).unwrap();
+    let answer = kit.update_activity(&activity_update("a", options, &["task_queue.name", "priority"])).unwrap();
     assert_eq!(answer.task_queue.unwrap().kind(), TaskQueueKind::Normal);
     let [NewTask::Activity(task)] = &kit.new_tasks()[..] else { panic!() };
     assert_eq!((task.task_queue.as_str(), task.priority.as_ref().unwrap().priority_key), ("other", 2));
     assert!(kit.start_queued(&before, "poll-1").is_err());
     assert_eq!((kit.news(), shown(&kit).task_queue.unwrap().normal_name.as_str()), (vec![], "other"));
 
-    kit.update_activity(&restore_request("a")).unwrap();
+    kit.update_activity(&activity_restore("a")).unwrap();
     let [NewTask::Activity(task)] = &kit.new_tasks()[..] else { panic!() };
     assert_eq!((task.task_queue.as_str(), &task.priority), ("queue", &None));
 }
@@ -54,11 +54,11 @@ fn changed_timeouts_move_deadlines() {
         ActivityOptions { start_to_close_timeout: secs(30), heartbeat_timeout: secs(20), ..Default::default() };
     let token = kit.start_activity("a");
     assert_eq!(kit.due_in(), Some(10 * SECOND));
-    kit.update_activity(&update_request("a", options, &["start_to_close_timeout", "heartbeatTimeout"])).unwrap();
+    kit.update_activity(&activity_update("a", options, &["start_to_close_timeout", "heartbeatTimeout"])).unwrap();
     assert_eq!(kit.due_in(), Some(20 * SECOND));
     kit.heartbeat(&token, None).unwrap();
     let options = ActivityOptions { schedule_to_close_timeout: secs(5), ..Default::default() };
-    kit.update_activity(&update_request("a", options, &["schedule_to_close_timeout"])).unwrap();
+    kit.update_activity(&activity_update("a", options, &["schedule_to_close_timeout"])).unwrap();
     // The others are cut to it.
     let told = shown(&kit);
     assert_eq!((told.start_to_close_timeout, told.heartbeat_timeout), (secs(5), secs(5)));
@@ -74,7 +74,7 @@ fn a_changed_policy_changes_the_wait() {
     let policy = RetryPolicy { initial_interval: secs(7), maximum_attempts: 9, ..Default::default() };
     let options = ActivityOptions { retry_policy: Some(policy), ..Default::default() };
     let paths = ["retry_policy.initial_interval", "retry_policy.maximum_attempts"];
-    kit.update_activity(&update_request("a", options, &paths)).unwrap();
+    kit.update_activity(&activity_update("a", options, &paths)).unwrap();
     // As Temporal: the wait is that of the attempt to come.
     assert_eq!(kit.due_in(), Some(14 * SECOND));
     let told = describe(&kit.state, &kit.namespace).pending_activities.remove(0);
@@ -97,7 +97,7 @@ fn a_reset_restores_all_but_the_priority() {
     let mut kit = waiting();
     let priority = Some(Priority { priority_key: 2, ..Default::default() });
     let options = ActivityOptions { task_queue: queue("other"), priority: priority.clone(), ..Default::default() };
-    kit.update_activity(&update_request("a", options, &["task_queue.name", "priority.priority_key"])).unwrap();
+    kit.update_activity(&activity_update("a", options, &["task_queue.name", "priority.priority_key"])).unwrap();
     let mut request = activity_reset("a");
     request.restore_original_options = true;
     kit.reset_activity(&request).unwrap();
@@ -146,19 +146,19 @@ fn what_makes_no_sense_is_refused() {
     let mut kit = waiting();
     let before = kit.state.clone();
     for (options, path, text) in cases {
-        let error = kit.update_activity(&update_request("a", options, &[path])).unwrap_err();
+        let error = kit.update_activity(&activity_update("a", options, &[path])).unwrap_err();
         assert_eq!(error.message, text);
     }
     let neither =
-        update_request("a", ActivityOptions::default(), &["start_to_close_timeout", "schedule_to_close_timeout"]);
+        activity_update("a", ActivityOptions::default(), &["start_to_close_timeout", "schedule_to_close_timeout"]);
     assert_eq!(
         kit.update_activity(&neither).unwrap_err().message,
         "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. ActivityId=a ActivityType=deed"
     );
-    let mut request = update_request("a", ActivityOptions::default(), &["priority"]);
+    let mut request = activity_update("a", ActivityOptions::default(), &["priority"]);
     request.restore_original = true;
     assert_eq!(kit.update_activity(&request).unwrap_err().message, "Both UpdateMask and RestoreOriginal are provided");
-    request = update_request("a", ActivityOptions::default(), &[]);
+    request = activity_update("a", ActivityOptions::default(), &[]);
     request.update_mask = None;
     assert_eq!(kit.update_activity(&request).unwrap_err().message, "UpdateMask is not provided");
     request.activity_options = None;

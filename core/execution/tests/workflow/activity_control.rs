@@ -43,7 +43,7 @@ fn pause_entries(kit: &Kit) -> Option<String> {
 fn a_paused_activity_is_handed_out_when_the_pause_ends() {
     let mut kit = waiting();
     let before = kit.dispatched(kit.activity("a")).unwrap();
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     let told = shown(&kit);
     assert_eq!((told.state(), told.paused), (PendingActivityState::Paused, true));
     let info = told.pause_info.unwrap();
@@ -55,12 +55,12 @@ fn a_paused_activity_is_handed_out_when_the_pause_ends() {
     assert_eq!((kit.news(), kit.new_tasks().len()), (vec![], 0), "no deadline passes");
 
     // Repeating the request is nothing new; another one is refused.
-    kit.pause_activity(&pause_request("a")).unwrap();
-    let mut other = pause_request("a");
+    kit.pause_activity(&activity_pause("a")).unwrap();
+    let mut other = activity_pause("a");
     other.request_id = "pause-2".to_owned();
     assert_eq!(kit.pause_activity(&other).unwrap_err().message, "activity is already paused");
 
-    let mut request = unpause_request("a");
+    let mut request = activity_unpause("a");
     request.jitter = secs(10);
     kit.unpause_activity(&request).unwrap();
     assert_eq!((pause_entries(&kit), shown(&kit).state()), (None, PendingActivityState::Scheduled));
@@ -78,7 +78,7 @@ fn a_paused_activity_is_handed_out_when_the_pause_ends() {
 fn a_running_attempt_learns_of_its_pause_and_the_next_one_waits() {
     let mut kit = waiting();
     let token = kit.start_activity("a");
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     assert_eq!(shown(&kit).state(), PendingActivityState::PauseRequested);
     let told = kit.heartbeat(&token, payloads("half")).unwrap();
     assert!(told.activity_paused && !told.activity_reset && !told.cancel_requested);
@@ -93,7 +93,7 @@ fn a_running_attempt_learns_of_its_pause_and_the_next_one_waits() {
     kit.pass(MINUTE);
     assert_eq!(kit.new_tasks().len(), 0);
 
-    kit.unpause_activity(&unpause_request("a")).unwrap();
+    kit.unpause_activity(&activity_unpause("a")).unwrap();
     let told = shown(&kit);
     assert_eq!((told.state(), told.attempt, told.last_failure), (PendingActivityState::Scheduled, 2, None));
     let token = kit.start_activity("a");
@@ -106,13 +106,13 @@ fn a_paused_attempt_may_complete_and_attempts_do_not_run_out() {
     let mut kit = waiting();
     for _ in 0..5 {
         let token = kit.start_activity("a");
-        kit.pause_activity(&pause_request("a")).unwrap();
+        kit.pause_activity(&activity_pause("a")).unwrap();
         kit.finish(&token, failed()).unwrap();
-        kit.unpause_activity(&unpause_request("a")).unwrap();
+        kit.unpause_activity(&activity_unpause("a")).unwrap();
     }
     assert_eq!(kit.attempt("a").attempt, 6);
     let token = kit.start_activity("a");
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     kit.finish(&token, completed()).unwrap();
     assert!(kit.state.activities.is_empty());
     // As Temporal: named until the next pause or end of one.
@@ -123,14 +123,14 @@ fn a_paused_attempt_may_complete_and_attempts_do_not_run_out() {
 fn a_paused_activity_fails_for_good_or_is_cancelled() {
     let mut kit = waiting();
     let token = kit.start_activity("a");
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     kit.finish(&token, Outcome::Failed { failure: Some(failure("Fatal").into()), last_heartbeat_details: None })
         .unwrap();
     assert!(kit.state.activities.is_empty());
 
     let mut kit = waiting();
     kit.signal("wake").unwrap();
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     kit.turn(vec![cancel_activity(kit.activity("a"))]);
     assert!(kit.state.activities.is_empty());
 }
@@ -141,9 +141,9 @@ fn unpausing_sets_back_what_is_asked_for() {
     let first = kit.start_activity("a");
     kit.heartbeat(&first, payloads("half")).unwrap();
     kit.finish(&first, failed()).unwrap();
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     assert_eq!(shown(&kit).next_attempt_schedule_time, None);
-    let mut request = unpause_request("a");
+    let mut request = activity_unpause("a");
     (request.reset_attempts, request.reset_heartbeat) = (true, true);
     kit.unpause_activity(&request).unwrap();
     let token = kit.start_activity("a");
@@ -185,7 +185,7 @@ fn a_reset_begins_again() {
 #[test]
 fn a_reset_ends_a_pause_unless_it_is_to_be_kept() {
     let mut kit = waiting();
-    kit.pause_activity(&pause_request("a")).unwrap();
+    kit.pause_activity(&activity_pause("a")).unwrap();
     let mut request = activity_reset("a");
     request.keep_paused = true;
     kit.reset_activity(&request).unwrap();
@@ -206,7 +206,7 @@ fn activities_are_named_by_type_or_all_at_once() {
     let kind = |name: &str| Some(perdure_proto::api::common::ActivityType { name: name.to_owned() });
     kit.turn(vec![schedule("a"), schedule_with("b", |command| command.activity_type = kind("other")), schedule("c")]);
     kit.skip_news();
-    let mut pause = pause_request("a");
+    let mut pause = activity_pause("a");
     pause.activity = Some(Pause::Type("deed".to_owned()));
     kit.pause_activity(&pause).unwrap();
     let paused = |kit: &Kit| ["a", "b", "c"].map(|id| kit.attempt(id).pause.is_some());
@@ -214,7 +214,7 @@ fn activities_are_named_by_type_or_all_at_once() {
     pause.activity = Some(Pause::Type("other".to_owned()));
     kit.pause_activity(&pause).unwrap();
     assert_eq!(pause_entries(&kit).as_deref(), Some(r#"["property:activityType=deed","property:activityType=other"]"#));
-    let mut unpause = unpause_request("a");
+    let mut unpause = activity_unpause("a");
     unpause.activity = Some(Unpause::Type("other".to_owned()));
     kit.unpause_activity(&unpause).unwrap();
     assert_eq!(paused(&kit), [true, false, true]);
@@ -232,10 +232,10 @@ fn what_is_not_there_is_not_found() {
     let mut kit = waiting();
     let refusals = |kit: &mut Kit| {
         [
-            kit.pause_activity(&pause_request("b")).unwrap_err().message,
-            kit.unpause_activity(&unpause_request("b")).unwrap_err().message,
+            kit.pause_activity(&activity_pause("b")).unwrap_err().message,
+            kit.unpause_activity(&activity_unpause("b")).unwrap_err().message,
             kit.reset_activity(&activity_reset("b")).unwrap_err().message,
-            kit.update_activity(&update_request("b", Default::default(), &[])).unwrap_err().message,
+            kit.update_activity(&activity_update("b", Default::default(), &[])).unwrap_err().message,
         ]
     };
     assert_eq!(refusals(&mut kit), [GONE; 4]);

@@ -62,7 +62,7 @@ fn sent(kit: &mut Kit) -> Vec<(String, i32, i32)> {
 }
 
 fn states(kit: &Kit) -> Vec<CallbackState> {
-    describe(&kit.state).callbacks.iter().map(|shown| shown.state()).collect()
+    describe(&kit.state, &kit.namespace).callbacks.iter().map(|shown| shown.state()).collect()
 }
 
 fn finish(kit: &mut Kit, command: perdure_proto::api::command::Command) {
@@ -79,7 +79,7 @@ fn callbacks_stand_by_until_the_end_and_are_then_delivered_once() {
     assert_eq!(states(&kit), [CallbackState::Scheduled; 2]);
     tried(&mut kit, &id("", 0), 0, &Delivery::Succeeded);
     tried(&mut kit, &id("", 1), 0, &Delivery::Failed("no".to_owned()));
-    let shown = describe(&kit.state).callbacks;
+    let shown = describe(&kit.state, &kit.namespace).callbacks;
     assert_eq!(shown[0].state(), CallbackState::Succeeded);
     assert_eq!((shown[0].attempt, shown[0].last_attempt_failure.clone()), (1, None));
     assert_eq!(shown[1].state(), CallbackState::Failed);
@@ -101,12 +101,12 @@ fn tries_back_off_up_to_an_hour() {
         assert_eq!(sent(&mut kit), [(String::new(), 0, attempt)]);
         tried(&mut kit, &id("", 0), attempt, &Delivery::Retry("down".to_owned()));
         assert_eq!(states(&kit), [CallbackState::BackingOff]);
-        let shown = &describe(&kit.state).callbacks[0];
+        let shown = &describe(&kit.state, &kit.namespace).callbacks[0];
         let next = Timestamp::from_proto(shown.next_attempt_schedule_time.as_ref().unwrap());
         waits.push(next.since(kit.now));
         kit.pass(next.since(kit.now));
         assert_eq!(states(&kit), [CallbackState::Scheduled]);
-        assert_eq!(describe(&kit.state).callbacks[0].next_attempt_schedule_time, None);
+        assert_eq!(describe(&kit.state, &kit.namespace).callbacks[0].next_attempt_schedule_time, None);
     }
     for (attempt, wait) in (0..).zip(&waits) {
         let full = Duration::from_secs(1 << attempt.min(12)).min(Duration::from_secs(3600));
@@ -163,7 +163,7 @@ fn a_start_attaches_to_the_run_it_finds_also_while_a_worker_decides() {
     kit.skip_news();
     attach(&mut kit, "waiting", 1).unwrap();
     assert_eq!(kit.news(), []);
-    let told = describe(&kit.state);
+    let told = describe(&kit.state, &kit.namespace);
     assert_eq!(told.callbacks.len(), 2);
     let info = |told: &perdure_proto::api::workflowservice::DescribeWorkflowExecutionResponse| {
         let info = &told.workflow_extended_info.as_ref().unwrap().request_id_infos["waiting"];
@@ -171,7 +171,7 @@ fn a_start_attaches_to_the_run_it_finds_also_while_a_worker_decides() {
     };
     assert_eq!(info(&told), (EventType::WorkflowExecutionOptionsUpdated, 0, true));
     kit.complete(vec![]).unwrap();
-    assert_eq!(info(&describe(&kit.state)), (EventType::WorkflowExecutionOptionsUpdated, 5, false));
+    assert_eq!(info(&describe(&kit.state, &kit.namespace)), (EventType::WorkflowExecutionOptionsUpdated, 5, false));
     assert!(kit.events[4].worker_may_ignore);
     let policies = IdPolicies::normalised(0, 0, WorkflowIdConflictPolicy::Fail);
     let mut random = SplitMix::new(1);

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::{
     kit::{BEGIN, Kit, family::*, make::*},
     random_acts::some_callback,
-    random_runs::any_span,
+    random_operations::any_span,
 };
 
 /// How a run begins.

@@ -95,12 +95,12 @@ pub(crate) fn any_operation() -> impl Strategy<Value = Operation> {
 pub(crate) fn operate(kit: &mut Kit, id: &str, operation: &Operation) {
     match operation {
         Operation::Pause { request } => {
-            let mut pause = pause_request(id);
+            let mut pause = activity_pause(id);
             pause.request_id = request.to_string();
             drop(kit.pause_activity(&pause));
         }
         Operation::Unpause { attempts, heartbeat, jitter, all } => {
-            let mut request = unpause_request(id);
+            let mut request = activity_unpause(id);
             if *all {
                 request.activity = Some(unpause_activity_request::Activity::UnpauseAll(true));
             }
@@ -117,11 +117,11 @@ pub(crate) fn operate(kit: &mut Kit, id: &str, operation: &Operation) {
             drop(kit.reset_activity(&request));
         }
         Operation::Update { options, paths } => {
-            drop(kit.update_activity(&update_request(id, (**options).clone(), paths)));
+            drop(kit.update_activity(&activity_update(id, (**options).clone(), paths)));
         }
         Operation::Restore => {
             if kit.state.is_open() {
-                drop(kit.update_activity(&restore_request(id)));
+                drop(kit.update_activity(&activity_restore(id)));
             }
         }
         Operation::Rules { on } => {

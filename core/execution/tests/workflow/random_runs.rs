@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use perdure_execution::workflow::{calls::activity_outcome::Outcome, describe::describe, query::path};
 use perdure_proto::{
-    Duration as ProtoDuration,
     api::{
         command::{
             Command, ModifyWorkflowPropertiesCommandAttributes, UpsertWorkflowSearchAttributesCommandAttributes,
             command::Attributes,
         },
-        common::{ActivityType, Memo, Payload, RetryPolicy, SearchAttributes},
+        common::{ActivityType, Memo, Payload, SearchAttributes},
         enums::{
             CancelExternalWorkflowExecutionFailedCause as CancelCause, CommandType, QueryRejectCondition,
             SignalExternalWorkflowExecutionFailedCause as SignalCause,

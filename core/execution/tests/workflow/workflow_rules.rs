@@ -57,13 +57,13 @@ fn a_first_attempt_is_held_back() {
     let by = PausedBy::Rule(Rule { rule_id: "rule".into(), identity: "author".into(), reason: "on purpose".into() });
     assert_eq!(told.pause_info.unwrap().paused_by, Some(by));
     // While the rule stands, the end of a pause is the beginning of the next.
-    kit.unpause_activity(&unpause_request("a")).unwrap();
+    kit.unpause_activity(&activity_unpause("a")).unwrap();
     assert!(kit.attempt("a").pause.is_some());
     kit.namespace.workflow_rules.clear();
     let told = describe(&kit.state, &kit.namespace).pending_activities.remove(0);
     let by = PausedBy::Rule(Rule { rule_id: "rule".into(), ..Default::default() });
     assert_eq!(told.pause_info.unwrap().paused_by, Some(by));
-    kit.unpause_activity(&unpause_request("a")).unwrap();
+    kit.unpause_activity(&activity_unpause("a")).unwrap();
     kit.start_activity("a");
 }
 
@@ -77,7 +77,7 @@ fn a_failed_attempt_meets_rules_before_the_next() {
     kit.pass(SECOND);
     assert!(kit.attempt("a").pause.is_some(), "when its time has come");
     kit.namespace.workflow_rules.clear();
-    kit.unpause_activity(&unpause_request("a")).unwrap();
+    kit.unpause_activity(&activity_unpause("a")).unwrap();
     let token = kit.start_activity("a");
     kit.namespace.workflow_rules.insert("rule".to_owned(), rule("ActivityState = 'Started'"));
     kit.finish(&token, failed()).unwrap();

@@ -15,7 +15,7 @@ use perdure_proto::{
 
 use super::Kit;
 
-pub(crate) fn pause_request(id: &str) -> PauseActivityRequest {
+pub(crate) fn activity_pause(id: &str) -> PauseActivityRequest {
     PauseActivityRequest {
         activity: Some(pause_activity_request::Activity::Id(id.to_owned())),
         identity: "operator".to_owned(),
@@ -25,7 +25,7 @@ pub(crate) fn pause_request(id: &str) -> PauseActivityRequest {
     }
 }
 
-pub(crate) fn unpause_request(id: &str) -> UnpauseActivityRequest {
+pub(crate) fn activity_unpause(id: &str) -> UnpauseActivityRequest {
     let activity = Some(unpause_activity_request::Activity::Id(id.to_owned()));
     UnpauseActivityRequest { activity, ..Default::default() }
 }
@@ -35,7 +35,7 @@ pub(crate) fn activity_reset(id: &str) -> ResetActivityRequest {
     ResetActivityRequest { activity, ..Default::default() }
 }
 
-pub(crate) fn update_request(id: &str, options: ActivityOptions, paths: &[&str]) -> UpdateActivityOptionsRequest {
+pub(crate) fn activity_update(id: &str, options: ActivityOptions, paths: &[&str]) -> UpdateActivityOptionsRequest {
     UpdateActivityOptionsRequest {
         activity: Some(update_activity_options_request::Activity::Id(id.to_owned())),
         activity_options: Some(options),
@@ -44,7 +44,7 @@ pub(crate) fn update_request(id: &str, options: ActivityOptions, paths: &[&str])
     }
 }
 
-pub(crate) fn restore_request(id: &str) -> UpdateActivityOptionsRequest {
+pub(crate) fn activity_restore(id: &str) -> UpdateActivityOptionsRequest {
     let activity = Some(update_activity_options_request::Activity::Id(id.to_owned()));
     UpdateActivityOptionsRequest { activity, restore_original: true, ..Default::default() }
 }
