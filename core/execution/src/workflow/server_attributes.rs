@@ -1,5 +1,7 @@
 //! Search attributes that the server itself sets: no event tells of them, and no workflow's code sees them.
 
+use std::sync::Arc;
+
 use perdure_kernel::search_attributes::keyword_list;
 use perdure_proto::api::{
     common::{SearchAttributes, WorkerVersionStamp},
@@ -25,17 +27,22 @@ pub(crate) enum TaskProblem {
     TimedOut,
 }
 
-/// All search attributes of a run as others see them: its own, and those that the server sets.
+/// All search attributes of a run as its description shows them: its own, and those that the server sets.
 pub fn search_attributes(state: &WorkflowState) -> SearchAttributes {
-    let mut shown = (*state.search_attributes).clone();
+    let mut shown = (*listed_attributes(state)).clone();
+    set(&mut shown, "BuildIds", &state.record.build_ids);
+    shown
+}
+
+/// The same as lists know them: without `BuildIds`, which would cost every run a row at its first workflow task.
+pub(super) fn listed_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
     let run = &state.volatile.run;
-    let mut set = |name: &str, values: &[String]| {
-        if !values.is_empty() {
-            shown.indexed_fields.insert(name.to_owned(), keyword_list(values));
-        }
-    };
-    set("BuildIds", &state.record.build_ids);
-    set(PAUSE_ATTRIBUTE, &state.pause_entries());
+    let paused = state.pause_entries();
+    if paused.is_empty() && !run.task_problem_reported {
+        return Arc::clone(&state.search_attributes);
+    }
+    let mut shown = (*state.search_attributes).clone();
+    set(&mut shown, PAUSE_ATTRIBUTE, &paused);
     if run.task_problem_reported {
         let (category, cause) = if run.task_problem_timeout {
             ("WorkflowTaskTimedOut", format!("WorkflowTaskTimedOutCause{:?}", TimeoutType::StartToClose))
@@ -43,23 +50,25 @@ pub fn search_attributes(state: &WorkflowState) -> SearchAttributes {
             let cause = WorkflowTaskFailedCause::try_from(run.task_problem_cause).unwrap_or_default();
             ("WorkflowTaskFailed", format!("WorkflowTaskFailedCause{cause:?}"))
         };
-        set("TemporalReportedProblems", &[format!("category={category}"), format!("cause={cause}")]);
+        let problems = [format!("category={category}"), format!("cause={cause}")];
+        set(&mut shown, "TemporalReportedProblems", &problems);
     }
-    shown
+    Arc::new(shown)
 }
 
-/// Whether there is more to show than the run's own search attributes.
-pub(super) fn has_any(state: &WorkflowState) -> bool {
-    let run = &state.volatile.run;
-    let paused = state.record.pause.is_some() || !run.pause_info.is_empty();
-    paused || run.task_problem_reported || !state.record.build_ids.is_empty()
+fn set(attributes: &mut SearchAttributes, name: &str, values: &[String]) {
+    if !values.is_empty() {
+        attributes.indexed_fields.insert(name.to_owned(), keyword_list(values));
+    }
 }
 
-/// Whether lists must be told of a change. A new build alone is not worth a row at every run's first workflow task:
-/// it is shown when the next row is written.
+/// Whether lists must be told of a change.
 pub(super) fn is_news(before: &WorkflowState, after: &WorkflowState) -> bool {
-    let (old, new) = (&before.volatile.run, &after.volatile.run);
-    old.pause_info != new.pause_info || old.task_problem_reported != new.task_problem_reported
+    let told = |state: &WorkflowState| {
+        let run = &state.volatile.run;
+        run.task_problem_reported.then_some((run.task_problem_cause, run.task_problem_timeout))
+    };
+    before.volatile.run.pause_info != after.volatile.run.pause_info || told(before) != told(after)
 }
 
 /// A worker completed a workflow task: its build is remembered.

@@ -35,11 +35,7 @@ pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
         parent: start.parent_workflow_execution.as_ref().map(pair),
         root: root.filter(|(workflow_id, run_id)| workflow_id != state.workflow_id() || run_id != state.run_id()),
         memo: Arc::clone(&state.memo),
-        search_attributes: if server_attributes::has_any(state) {
-            Arc::new(server_attributes::search_attributes(state))
-        } else {
-            Arc::clone(&state.search_attributes)
-        },
+        search_attributes: server_attributes::listed_attributes(state),
     }
 }
 
