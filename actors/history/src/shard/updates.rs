@@ -258,7 +258,7 @@ impl Shard {
     /// updates that were accepted are found then.
     pub(super) fn renew_updates(&mut self, ctx: &mut Ctx<Self>) {
         for asked in self.update_waiters.drain() {
-            if let Some(call) = asked.again().filter(|call| !call.caller().deadline.is_some_and(|at| at <= ctx.now())) {
+            if let Some(call) = asked.again().filter(|call| call.caller().deadline.is_none_or(|at| at > ctx.now())) {
                 self.accept(Job::Call(call), ctx);
             }
         }

@@ -7,7 +7,8 @@ use perdure_proto::api::enums::WorkflowExecutionStatus;
 use super::commits::signal_names;
 use crate::kit::*;
 
-const FAULTS: [Fault; 6] = [
+/// All ways in which a commit fails.
+pub(crate) const FAULTS: [Fault; 6] = [
     Fault::Before(StoreErrorKind::LeaseLost),
     Fault::Before(StoreErrorKind::Conflict),
     Fault::Before(StoreErrorKind::Unavailable),
@@ -17,7 +18,7 @@ const FAULTS: [Fault; 6] = [
 ];
 
 /// What the caller of a failed write must hear.
-fn require_wording(error: &ServiceError, fault: Fault) {
+pub(crate) fn require_wording(error: &ServiceError, fault: Fault) {
     let (Fault::Before(kind) | Fault::After(kind)) = fault;
     let unknown = kind == StoreErrorKind::OutcomeUnknown;
     assert_eq!(error.kind, ErrorKind::Unavailable, "{fault:?}");

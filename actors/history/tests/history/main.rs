@@ -25,4 +25,6 @@ mod storm;
 mod supervision;
 mod survivors;
 mod timers;
+mod update_ends;
+mod updates;
 mod visibility;

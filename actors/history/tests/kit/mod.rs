@@ -7,6 +7,7 @@ mod node;
 mod requests;
 mod store;
 pub(crate) mod tally;
+mod updates;
 mod worker;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ pub(crate) use self::{
     node::{Node, Pending},
     requests::*,
     store::{Fault, Script},
+    updates::*,
     worker::*,
 };
 

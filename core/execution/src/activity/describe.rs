@@ -7,7 +7,6 @@ use perdure_kernel::{
 use perdure_proto::{
     api::{
         activity::{ActivityExecutionInfo, ActivityExecutionListInfo},
-        common::SearchAttributes,
         enums::PendingActivityState,
         workflowservice::{
             DescribeActivityExecutionRequest, DescribeActivityExecutionResponse, PollActivityExecutionResponse,
@@ -136,7 +135,7 @@ impl ActivityState {
             schedule_time: at(record.scheduled_time).to_proto_opt(),
             close_time: at(record.close_time).to_proto_opt(),
             status: self.public_status().into(),
-            search_attributes: Some(attributes.unwrap_or_else(SearchAttributes::default)),
+            search_attributes: Some(attributes.unwrap_or_default()),
             task_queue: self.task_queue().to_owned(),
             state_transition_count: record.state_transitions,
             state_size_bytes: i64::try_from(self.size()).unwrap_or(i64::MAX),

@@ -64,6 +64,7 @@ fn requests_that_do_not_fit() {
     assert_eq!(kit.news(), []);
     refused(kit.pause("q"), "workflow is already paused.");
     refused(kit.pause(""), "workflow is already paused.");
+    refused(kit.update("u").map(|_| ()), "Workflow is paused. Cannot update the workflow.");
     for condition in [QueryRejectCondition::None, QueryRejectCondition::NotOpen] {
         assert!(matches!(path(&kit.state, condition, None), Ok(QueryPath::Rejected(_))));
     }

@@ -26,7 +26,8 @@ fn standings(kit: &Kit) -> [Standing; 4] {
 
 #[test]
 fn updates_end_with_the_run() {
-    let ends: [(&str, fn(&mut Kit)); 4] = [
+    type End = (&'static str, fn(&mut Kit));
+    let ends: [End; 4] = [
         ("complete", |kit| drop(kit.complete(vec![complete("result")]))),
         ("fail", |kit| drop(kit.complete(vec![fail(failure("kind"))]))),
         ("terminate", |kit| kit.terminate().unwrap()),
