@@ -134,3 +134,20 @@ where
         }
     }
 }
+
+/// Makes the same request with `deadline` through `rpc` until it is acknowledged or refused for good, for at
+/// most `within`.
+pub async fn repeat<Q, R, F>(
+    rpc: &Rpc,
+    within: Duration,
+    deadline: Duration,
+    request: &Q,
+    call: impl Fn(Rpc, Request<Q>) -> F,
+) -> Answer<R>
+where
+    Q: Clone,
+    F: Future<Output = Result<Response<R>, Status>>,
+{
+    let attempt = || call(rpc.clone(), with_deadline(request.clone(), deadline));
+    until_acknowledged(Instant::now() + within, |_| (), attempt).await
+}

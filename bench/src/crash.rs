@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod ledger;
+mod standalone;
 mod starter;
 mod worker;
 
@@ -51,6 +52,9 @@ pub struct CrashOptions {
     /// Workflows in flight.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub in_flight: u32,
+    /// Standalone activities in flight.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub activities: u32,
     /// Polls kept open for each kind of task.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub pollers: u32,
@@ -142,6 +146,9 @@ async fn attempt(options: &CrashOptions, seed: u64, directory: &Path) -> Result<
     for slot in 0..options.in_flight as usize {
         starters.spawn(starter::drive(workload.clone(), slot));
     }
+    for slot in 0..options.activities as usize {
+        starters.spawn(standalone::drive(workload.clone(), slot));
+    }
     let all_in_flight = Instant::now() + READY_WITHIN;
     while workload.ledger.lock().acknowledged().starts < u64::from(options.in_flight) {
         if Instant::now() > all_in_flight {
@@ -191,7 +198,8 @@ impl Server {
         let command = ServerCommand::start_dev(&options.server).with(["--db-filename", database]).with(more);
         let port = free_port().map_err(|error| error.to_string())?;
         let log = directory.join("server.log");
-        let streams = (options.in_flight + options.pollers * 2) as usize;
+        // A workflow's signal and update are under way together.
+        let streams = (options.in_flight * 2 + options.activities + options.pollers * 2) as usize;
         let connections = Connections::for_streams(&format!("127.0.0.1:{port}"), streams);
         let connections = connections.map_err(|error| error.to_string())?;
         let mut server = Self { command, port, log, connections, child: None, restart_ms: Vec::new() };

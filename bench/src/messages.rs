@@ -7,7 +7,7 @@ use perdure_proto::{
     api::{
         command::{
             Command, CompleteWorkflowExecutionCommandAttributes, ScheduleActivityTaskCommandAttributes,
-            StartTimerCommandAttributes, command::Attributes,
+            StartChildWorkflowExecutionCommandAttributes, StartTimerCommandAttributes, command::Attributes,
         },
         common::{ActivityType, Payload, Payloads, RetryPolicy, WorkflowExecution, WorkflowType},
         enums::{CommandType, EventType, TaskQueueKind},
@@ -87,6 +87,20 @@ pub fn start_timer(fires_after: Duration) -> Command {
         Attributes::StartTimerCommandAttributes(StartTimerCommandAttributes {
             timer_id: "timer".to_owned(),
             start_to_fire_timeout: Some(duration(fires_after)),
+        }),
+    )
+}
+
+/// Starts a child workflow.
+pub fn start_child(workflow_id: &str, task_queue: &str) -> Command {
+    command(
+        CommandType::StartChildWorkflowExecution,
+        Attributes::StartChildWorkflowExecutionCommandAttributes(StartChildWorkflowExecutionCommandAttributes {
+            workflow_id: workflow_id.to_owned(),
+            workflow_type: Some(WorkflowType { name: "load".to_owned() }),
+            task_queue: Some(normal_queue(task_queue)),
+            input: Some(payloads("load")),
+            ..Default::default()
         }),
     )
 }

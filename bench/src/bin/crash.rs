@@ -54,12 +54,16 @@ fn print(report: &CrashReport) {
     let CrashReport { seed, kills, seconds, restart_ms, acknowledged, violations, kept } = report;
     println!("{kills} kills in {seconds:.1} s, seed {seed}");
     println!(
-        "acknowledged: {} starts, {} signals, {} workflow tasks, {} activities, {} completions",
+        "acknowledged: {} starts, {} signals, {} updates, {} workflow tasks, {} activities, {} children, \
+         {} completions, {} standalone activities",
         acknowledged.starts,
         acknowledged.signals,
+        acknowledged.updates,
         acknowledged.workflow_tasks,
         acknowledged.activities,
-        acknowledged.completions
+        acknowledged.children,
+        acknowledged.completions,
+        acknowledged.standalone_activities
     );
     if let (Some(median), Some(longest)) = (restart_ms.get(restart_ms.len() / 2), restart_ms.last()) {
         println!("restart to first answer: median {median:.0} ms, longest {longest:.0} ms");

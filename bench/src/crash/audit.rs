@@ -1,6 +1,8 @@
 //! Holds the histories against the ledger.
 
-use std::collections::BTreeMap;
+mod standalone;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use perdure_proto::api::{
     enums::{EventType, WorkflowExecutionStatus},
@@ -17,6 +19,7 @@ use super::{
 use crate::{
     client::{Connections, Rpc, SHORT_CALL, with_deadline},
     messages::{is, micros, text},
+    updates,
 };
 
 /// Events that every finished workflow has exactly once.
@@ -27,7 +30,12 @@ const ONCE: &[EventType] = &[
     EventType::ActivityTaskCompleted,
     EventType::TimerStarted,
     EventType::TimerFired,
+    EventType::StartChildWorkflowExecutionInitiated,
+    EventType::ChildWorkflowExecutionStarted,
+    EventType::ChildWorkflowExecutionCompleted,
     EventType::WorkflowExecutionSignaled,
+    EventType::WorkflowExecutionUpdateAccepted,
+    EventType::WorkflowExecutionUpdateCompleted,
     EventType::WorkflowExecutionCompleted,
 ];
 /// Events of one page: small, so that paging is tested too.
@@ -50,7 +58,7 @@ pub struct Found {
 pub async fn audit(connections: &Connections, namespace: &str, ledger: &Ledger) -> Vec<String> {
     let mut violations = Vec::new();
     let rpc = connections.pick(0);
-    for (workflow_id, entry) in &ledger.0 {
+    for (workflow_id, entry) in &ledger.workflows {
         let Some(run_id) = &entry.run_id else {
             violations.push(format!("{workflow_id}: its start was never acknowledged {:?}", entry.refusals));
             continue;
@@ -62,6 +70,10 @@ pub async fn audit(connections: &Connections, namespace: &str, ledger: &Ledger) 
             }
             Err(status) => violations.push(format!("{workflow_id}: lost ({:?} {})", status.code(), status.message())),
         }
+    }
+    for (activity_id, entry) in &ledger.activities {
+        let judged = standalone::audit(rpc.clone(), namespace, activity_id, entry).await;
+        violations.extend(judged.into_iter().map(|text| format!("{activity_id}: {text}")));
     }
     violations
 }
@@ -102,7 +114,7 @@ pub fn judge(workflow_id: &str, run_id: &str, entry: &Entry, found: &Found) -> V
     if found.current_run_id != run_id {
         wrong.push(format!("run {run_id} was acknowledged, the current one is {}", found.current_run_id));
     }
-    wrong.extend(entry.runs_seen.iter().filter(|seen| *seen != run_id).map(|seen| format!("ghost run {seen}")));
+    wrong.extend(ghosts(&entry.runs_seen, run_id).map(|seen| format!("ghost run {seen}")));
     let completed = found.status == i32::from(WorkflowExecutionStatus::Completed);
     if !completed {
         let last = found.events.last().map(|event| event.event_type().as_str_name());
@@ -119,6 +131,8 @@ pub fn judge(workflow_id: &str, run_id: &str, entry: &Entry, found: &Found) -> V
     let acknowledged = [
         (EventType::WorkflowExecutionSignaled, entry.signal_acknowledged),
         (EventType::ActivityTaskCompleted, !entry.activity.acknowledged.is_empty()),
+        (EventType::WorkflowExecutionUpdateCompleted, !entry.update.acknowledged.is_empty()),
+        (EventType::WorkflowExecutionUpdateCompleted, entry.update_outcome.is_some()),
         (EventType::WorkflowExecutionCompleted, !entry.workflow.acknowledged.is_empty()),
     ];
     for (kind, acknowledged) in acknowledged {
@@ -141,6 +155,11 @@ pub fn judge(workflow_id: &str, run_id: &str, entry: &Entry, found: &Found) -> V
     wrong
 }
 
+/// Runs that had tasks though another one was acknowledged.
+fn ghosts<'a>(seen: &'a BTreeSet<String>, run_id: &'a str) -> impl Iterator<Item = &'a String> {
+    seen.iter().filter(move |seen| *seen != run_id)
+}
+
 fn judge_contents(workflow_id: &str, entry: &Entry, events: &[HistoryEvent], wrong: &mut Vec<String>) {
     let mut due = None;
     for event in events {
@@ -157,6 +176,22 @@ fn judge_contents(workflow_id: &str, entry: &Entry, events: &[HistoryEvent], wro
             }
             Some(Attributes::WorkflowExecutionCompletedEventAttributes(completed)) => {
                 judge_result("workflow", &entry.workflow, &text(completed.result.as_ref()), wrong);
+            }
+            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(completed)) => {
+                let result = text(updates::success(completed.outcome.as_ref()));
+                judge_result("update", &entry.update, &result, wrong);
+                if let Some(told) = entry.update_outcome.as_ref().filter(|told| **told != result) {
+                    wrong.push(format!("its update's client was told {told:?}, the history has {result:?}"));
+                }
+            }
+            Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(started)) => {
+                let run_id = started.workflow_execution.as_ref().map_or("", |execution| &execution.run_id);
+                wrong.extend(
+                    ghosts(&entry.child.runs_seen, run_id).map(|seen| format!("ghost run {seen} of its child")),
+                );
+            }
+            Some(Attributes::ChildWorkflowExecutionCompletedEventAttributes(completed)) => {
+                judge_result("child", &entry.child.workflow, &text(completed.result.as_ref()), wrong);
             }
             Some(Attributes::TimerStartedEventAttributes(_)) => due = Some(at + TIMER.as_micros() as i64),
             Some(Attributes::TimerFiredEventAttributes(_)) => {

@@ -1,14 +1,19 @@
 use perdure_proto::{
     Timestamp,
     api::history::{
-        ActivityTaskCompletedEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes,
+        ActivityTaskCompletedEventAttributes, ChildWorkflowExecutionCompletedEventAttributes,
+        ChildWorkflowExecutionStartedEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes,
         WorkflowExecutionCompletedEventAttributes, WorkflowExecutionSignaledEventAttributes,
-        WorkflowTaskCompletedEventAttributes,
+        WorkflowExecutionUpdateCompletedEventAttributes, WorkflowTaskCompletedEventAttributes,
     },
+    api::update::{Outcome, outcome::Value},
 };
 
 use super::*;
-use crate::messages::payloads;
+use crate::{
+    crash::ledger::Child,
+    messages::{execution, payloads},
+};
 
 const ID: &str = "w";
 const RUN: &str = "r";
@@ -46,6 +51,35 @@ fn good() -> (Entry, Found) {
                 ..Default::default()
             })),
         ),
+        (EventType::StartChildWorkflowExecutionInitiated, None),
+        (
+            EventType::ChildWorkflowExecutionStarted,
+            Some(Attributes::ChildWorkflowExecutionStartedEventAttributes(
+                ChildWorkflowExecutionStartedEventAttributes {
+                    workflow_execution: Some(execution("w-child", "child-run")),
+                    ..Default::default()
+                },
+            )),
+        ),
+        (
+            EventType::ChildWorkflowExecutionCompleted,
+            Some(Attributes::ChildWorkflowExecutionCompletedEventAttributes(
+                ChildWorkflowExecutionCompletedEventAttributes {
+                    result: Some(payloads("child")),
+                    ..Default::default()
+                },
+            )),
+        ),
+        (EventType::WorkflowExecutionUpdateAccepted, None),
+        (
+            EventType::WorkflowExecutionUpdateCompleted,
+            Some(Attributes::WorkflowExecutionUpdateCompletedEventAttributes(
+                WorkflowExecutionUpdateCompletedEventAttributes {
+                    outcome: Some(Outcome { value: Some(Value::Success(payloads("update"))) }),
+                    ..Default::default()
+                },
+            )),
+        ),
         (EventType::TimerFired, Some(Attributes::TimerFiredEventAttributes(TimerFiredEventAttributes::default()))),
         (
             EventType::WorkflowExecutionCompleted,
@@ -73,6 +107,9 @@ fn good() -> (Entry, Found) {
         workflow_tasks: vec![3],
         activity: completions("activity"),
         workflow: completions("workflow"),
+        update: completions("update"),
+        update_outcome: Some("update".to_owned()),
+        child: Child { runs_seen: ["child-run".to_owned()].into(), workflow: completions("child") },
         refusals: Vec::new(),
     };
     let found = Found {
@@ -111,8 +148,16 @@ fn every_broken_promise_is_told() {
         }),
         ("last event", |_, found| found.events.push(found.events[1].clone())),
         ("fired 1 µs early", |_, found| {
-            found.events[9].event_time = Some(Timestamp { seconds: 6, nanos: 199_999_000 });
+            found.events[14].event_time = Some(Timestamp { seconds: 6, nanos: 199_999_000 });
         }),
+        ("its update's client was told", |entry, _| entry.update_outcome = Some("other".to_owned())),
+        ("WORKFLOW_EXECUTION_UPDATE_ACCEPTED happened 0 times", |_, found| drop(found.events.remove(12))),
+        ("UPDATE_COMPLETED was acknowledged and is lost", |_, found| {
+            found.status = WorkflowExecutionStatus::Running.into();
+            found.events.truncate(12);
+        }),
+        ("of its child", |entry, _| entry.child.runs_seen.extend(["other".to_owned()])),
+        ("child result \"child\" was never sent", |entry, _| entry.child.workflow.sent.clear()),
         ("activity results [\"lost\"]", |entry, _| entry.activity.acknowledged = vec!["lost".to_owned()]),
         ("acknowledged 2 times", |entry, _| entry.workflow.acknowledged.push("workflow".to_owned())),
         ("was never sent", |entry, _| entry.workflow.sent.clear()),

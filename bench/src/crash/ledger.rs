@@ -22,6 +22,36 @@ pub struct Entry {
     pub activity: Completions,
     /// Completions of the workflow.
     pub workflow: Completions,
+    /// Outcomes of the update, as the worker gave them.
+    pub update: Completions,
+    /// Outcome of the update, as its client was told.
+    pub update_outcome: Option<String>,
+    /// The child workflow.
+    pub child: Child,
+    /// Calls that were refused though they should not have been, in words.
+    pub refusals: Vec<String>,
+}
+
+/// A workflow's child, as the worker saw it.
+#[derive(Debug, Clone, Default)]
+pub struct Child {
+    /// Run ids that came with tasks; there must be one.
+    pub runs_seen: BTreeSet<String>,
+    /// Completions of the child.
+    pub workflow: Completions,
+}
+
+/// A standalone activity.
+#[derive(Debug, Clone, Default)]
+pub struct Standalone {
+    /// Run id of the acknowledged start.
+    pub run_id: Option<String>,
+    /// Run ids that came with tasks; there must be no other than [`Standalone::run_id`].
+    pub runs_seen: BTreeSet<String>,
+    /// Completions by the worker.
+    pub activity: Completions,
+    /// The outcome that the client waited for.
+    pub outcome: Option<String>,
     /// Calls that were refused though they should not have been, in words.
     pub refusals: Vec<String>,
 }
@@ -35,9 +65,14 @@ pub struct Completions {
     pub acknowledged: Vec<String>,
 }
 
-/// All workflows by workflow id.
+/// All that was started.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(pub BTreeMap<String, Entry>);
+pub struct Ledger {
+    /// Workflows by workflow id, without children.
+    pub workflows: BTreeMap<String, Entry>,
+    /// Standalone activities by activity id.
+    pub activities: BTreeMap<String, Standalone>,
+}
 
 /// Numbers of acknowledgements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -52,24 +87,39 @@ pub struct Acknowledged {
     pub activities: u64,
     /// Workflow completions.
     pub completions: u64,
+    /// Updates whose outcome a client was told.
+    pub updates: u64,
+    /// Completions of children.
+    pub children: u64,
+    /// Standalone activities whose outcome a client was told.
+    pub standalone_activities: u64,
 }
 
 impl Ledger {
     /// The entry of a workflow, made when there is none.
     pub fn entry(&mut self, workflow_id: &str) -> &mut Entry {
-        self.0.entry(workflow_id.to_owned()).or_default()
+        self.workflows.entry(workflow_id.to_owned()).or_default()
     }
 
-    /// Sums over all workflows.
+    /// The entry of a standalone activity, made when there is none.
+    pub fn standalone(&mut self, activity_id: &str) -> &mut Standalone {
+        self.activities.entry(activity_id.to_owned()).or_default()
+    }
+
+    /// Sums over everything.
     pub fn acknowledged(&self) -> Acknowledged {
         let mut sum = Acknowledged::default();
-        for entry in self.0.values() {
+        for entry in self.workflows.values() {
             sum.starts += u64::from(entry.run_id.is_some());
             sum.signals += u64::from(entry.signal_acknowledged);
             sum.workflow_tasks += entry.workflow_tasks.len() as u64;
             sum.activities += entry.activity.acknowledged.len() as u64;
             sum.completions += entry.workflow.acknowledged.len() as u64;
+            sum.updates += u64::from(entry.update_outcome.is_some());
+            sum.children += entry.child.workflow.acknowledged.len() as u64;
         }
+        let outcomes = self.activities.values().filter(|activity| activity.outcome.is_some());
+        sum.standalone_activities = outcomes.count() as u64;
         sum
     }
 }

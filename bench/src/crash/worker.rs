@@ -1,9 +1,9 @@
-//! The worker's side: an activity and a timer first, completion when both are done and the signal
-//! has come. It keeps nothing between tasks and repeats an answer until it is acknowledged.
+//! The worker's side: an activity, a timer and a child first, completion when all three are done, the signal
+//! has come and the update is over. It keeps nothing between tasks and repeats an answer until it is acknowledged.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use perdure_proto::api::{
@@ -18,16 +18,24 @@ use perdure_proto::api::{
 };
 use tokio::task::JoinSet;
 
-use super::Workload;
+use super::{
+    Workload,
+    ledger::{Completions, Ledger},
+};
 use crate::{
-    client::{POLL, RETRY_PAUSE, Rpc, SHORT_CALL, until_acknowledged, with_deadline},
+    client::{POLL, RETRY_PAUSE, Rpc, SHORT_CALL, repeat, with_deadline},
     messages::{self, is},
+    updates,
 };
 
 /// The timer of every workflow.
 pub(super) const TIMER: Duration = Duration::from_millis(200);
+/// What a child's workflow id has after its parent's.
+pub(super) const CHILD_SUFFIX: &str = "-child";
+/// Who the worker says it is.
+const IDENTITY: &str = "crash-worker";
 /// A start of the activity that no worker heard of is tried again after this.
-const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause before the activity is tried again.
 const ACTIVITY_RETRY: Duration = Duration::from_millis(50);
 /// How long an answer is repeated; after that its task has timed out in any case.
@@ -54,7 +62,7 @@ async fn workflow_tasks(workload: Workload, mut rpc: Rpc) {
     let request = PollWorkflowTaskQueueRequest {
         namespace: workload.namespace.to_string(),
         task_queue: Some(messages::normal_queue(&workload.task_queue)),
-        identity: "crash-worker".to_owned(),
+        identity: IDENTITY.to_owned(),
         ..Default::default()
     };
     loop {
@@ -73,36 +81,54 @@ async fn workflow_tasks(workload: Workload, mut rpc: Rpc) {
 async fn answer_workflow_task(workload: &Workload, rpc: &Rpc, task: PollWorkflowTaskQueueResponse) {
     let execution = task.workflow_execution.unwrap_or_default();
     let events = task.history.unwrap_or_default().events;
-    let completion = is_done(&events).then(unique_result);
-    let commands = decide(&events, &workload.task_queue, completion.as_deref());
+    let parent_id = execution.workflow_id.strip_suffix(CHILD_SUFFIX).map(str::to_owned);
+    let completion = (parent_id.is_some() || is_done(&events)).then(unique_result);
+    let mut update = None;
+    let (mut commands, messages) = updates::accept_and_complete(&task.messages, |_| {
+        let result = unique_result();
+        update = Some(result.clone());
+        messages::payloads(&result)
+    });
+    commands.extend(decide(&execution.workflow_id, &events, &workload.task_queue, completion.as_deref()));
     {
         let mut ledger = workload.ledger.lock();
-        let entry = ledger.entry(&execution.workflow_id);
-        entry.runs_seen.insert(execution.run_id);
-        entry.workflow.sent.extend(completion.clone());
+        match &parent_id {
+            Some(parent_id) => {
+                let child = &mut ledger.entry(parent_id).child;
+                child.runs_seen.insert(execution.run_id);
+                child.workflow.sent.extend(completion.clone());
+            }
+            None => {
+                let entry = ledger.entry(&execution.workflow_id);
+                entry.runs_seen.insert(execution.run_id);
+                entry.workflow.sent.extend(completion.clone());
+                entry.update.sent.extend(update.clone());
+            }
+        }
     }
     let request = RespondWorkflowTaskCompletedRequest {
         namespace: workload.namespace.to_string(),
-        identity: "crash-worker".to_owned(),
+        identity: IDENTITY.to_owned(),
         task_token: task.task_token,
         commands,
+        messages,
         ..Default::default()
     };
-    let answer = until_acknowledged(
-        Instant::now() + ANSWER_WITHIN,
-        |_| (),
-        || {
-            let mut rpc = rpc.clone();
-            let request = with_deadline(request.clone(), SHORT_CALL);
-            async move { rpc.respond_workflow_task_completed(request).await }
-        },
-    )
+    let answer = repeat(rpc, ANSWER_WITHIN, SHORT_CALL, &request, |mut rpc, request| async move {
+        rpc.respond_workflow_task_completed(request).await
+    })
     .await;
     if answer.result.is_ok() {
         let mut ledger = workload.ledger.lock();
-        let entry = ledger.entry(&execution.workflow_id);
-        entry.workflow_tasks.push(task.started_event_id);
-        entry.workflow.acknowledged.extend(completion);
+        match &parent_id {
+            Some(parent_id) => ledger.entry(parent_id).child.workflow.acknowledged.extend(completion),
+            None => {
+                let entry = ledger.entry(&execution.workflow_id);
+                entry.workflow_tasks.push(task.started_event_id);
+                entry.workflow.acknowledged.extend(completion);
+                entry.update.acknowledged.extend(update);
+            }
+        }
     }
 }
 
@@ -111,31 +137,45 @@ fn has(events: &[HistoryEvent], wanted: EventType) -> bool {
 }
 
 fn is_done(events: &[HistoryEvent]) -> bool {
-    [EventType::ActivityTaskCompleted, EventType::TimerFired, EventType::WorkflowExecutionSignaled]
-        .into_iter()
-        .all(|wanted| has(events, wanted))
+    [
+        EventType::ActivityTaskCompleted,
+        EventType::TimerFired,
+        EventType::ChildWorkflowExecutionCompleted,
+        EventType::WorkflowExecutionSignaled,
+        EventType::WorkflowExecutionUpdateCompleted,
+    ]
+    .into_iter()
+    .all(|wanted| has(events, wanted))
 }
 
-fn decide(events: &[HistoryEvent], task_queue: &str, completion: Option<&str>) -> Vec<Command> {
+fn decide(workflow_id: &str, events: &[HistoryEvent], task_queue: &str, completion: Option<&str>) -> Vec<Command> {
     if let Some(result) = completion {
         return vec![messages::complete_workflow(result)];
     }
     if has(events, EventType::ActivityTaskScheduled) {
         return Vec::new();
     }
-    let retry = RetryPolicy {
+    vec![
+        messages::schedule_activity(task_queue, ACTIVITY_TIMEOUT, Some(activity_retry())),
+        messages::start_timer(TIMER),
+        messages::start_child(&format!("{workflow_id}{CHILD_SUFFIX}"), task_queue),
+    ]
+}
+
+/// How activities are tried again.
+pub(super) fn activity_retry() -> RetryPolicy {
+    RetryPolicy {
         initial_interval: Some(messages::duration(ACTIVITY_RETRY)),
         backoff_coefficient: 1.0,
         ..Default::default()
-    };
-    vec![messages::schedule_activity(task_queue, ACTIVITY_TIMEOUT, Some(retry)), messages::start_timer(TIMER)]
+    }
 }
 
 async fn activity_tasks(workload: Workload, mut rpc: Rpc) {
     let request = PollActivityTaskQueueRequest {
         namespace: workload.namespace.to_string(),
         task_queue: Some(messages::normal_queue(&workload.task_queue)),
-        identity: "crash-worker".to_owned(),
+        identity: IDENTITY.to_owned(),
         ..Default::default()
     };
     loop {
@@ -153,31 +193,33 @@ async fn activity_tasks(workload: Workload, mut rpc: Rpc) {
 
 async fn answer_activity_task(workload: &Workload, rpc: &Rpc, task: PollActivityTaskQueueResponse) {
     let execution = task.workflow_execution.unwrap_or_default();
+    let workflow_id = execution.workflow_id;
     let result = unique_result();
+    let completions = |ledger: &mut Ledger, write: &dyn Fn(&mut Completions)| match workflow_id.as_str() {
+        "" => write(&mut ledger.standalone(&task.activity_id).activity),
+        workflow_id => write(&mut ledger.entry(workflow_id).activity),
+    };
     {
         let mut ledger = workload.ledger.lock();
-        let entry = ledger.entry(&execution.workflow_id);
-        entry.runs_seen.insert(execution.run_id);
-        entry.activity.sent.push(result.clone());
+        completions(&mut ledger, &|completions| completions.sent.push(result.clone()));
+        if workflow_id.is_empty() {
+            ledger.standalone(&task.activity_id).runs_seen.insert(task.activity_run_id);
+        } else {
+            ledger.entry(&workflow_id).runs_seen.insert(execution.run_id);
+        }
     }
     let request = RespondActivityTaskCompletedRequest {
         namespace: workload.namespace.to_string(),
-        identity: "crash-worker".to_owned(),
+        identity: IDENTITY.to_owned(),
         task_token: task.task_token,
         result: Some(messages::payloads(&result)),
         ..Default::default()
     };
-    let answer = until_acknowledged(
-        Instant::now() + ANSWER_WITHIN,
-        |_| (),
-        || {
-            let mut rpc = rpc.clone();
-            let request = with_deadline(request.clone(), SHORT_CALL);
-            async move { rpc.respond_activity_task_completed(request).await }
-        },
-    )
+    let answer = repeat(rpc, ANSWER_WITHIN, SHORT_CALL, &request, |mut rpc, request| async move {
+        rpc.respond_activity_task_completed(request).await
+    })
     .await;
     if answer.result.is_ok() {
-        workload.ledger.lock().entry(&execution.workflow_id).activity.acknowledged.push(result);
+        completions(&mut workload.ledger.lock(), &|completions| completions.acknowledged.push(result.clone()));
     }
 }
