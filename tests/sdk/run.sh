@@ -55,7 +55,7 @@ run_typescript() {
   node_packages || return
   (cd "$here/typescript" && npx --no-install tsc -p . &&
     node --import tsx --test --test-reporter=spec \
-      ${pattern[0]+--test-name-pattern="${pattern[0]}"} suite.test.ts)
+      ${pattern[0]+--test-name-pattern="${pattern[0]}"} ./*.test.ts)
 }
 
 run_compare() {

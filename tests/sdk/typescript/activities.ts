@@ -1,17 +1,17 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { activityInfo, CompleteAsyncError, Context, heartbeat } from '@temporalio/activity';
 
-/** Task tokens and "I have started" notices that activities leave for the tests, by workflow id. */
+/** Task tokens and "I have started" notices that activities leave for the tests, by workflow id; a standalone one's by its own. */
 export class Notices {
   private readonly waiting = new Map<string, { token: Promise<Uint8Array>; tell: (token: Uint8Array) => void }>();
 
-  of(workflowId: string) {
-    let entry = this.waiting.get(workflowId);
+  of(id: string) {
+    let entry = this.waiting.get(id);
     if (entry === undefined) {
       let tell!: (token: Uint8Array) => void;
       const token = new Promise<Uint8Array>((resolve) => (tell = resolve));
       entry = { token, tell };
-      this.waiting.set(workflowId, entry);
+      this.waiting.set(id, entry);
     }
     return entry;
   }
@@ -21,7 +21,7 @@ export const notices = new Notices();
 
 function tellStarted() {
   const info = activityInfo();
-  notices.of(info.workflowExecution!.workflowId).tell(info.taskToken);
+  notices.of(info.workflowExecution?.workflowId ?? info.activityId).tell(info.taskToken);
 }
 
 export async function echo<T>(value: T): Promise<T> {

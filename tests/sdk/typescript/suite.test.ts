@@ -1,117 +1,18 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import {
   ApplicationFailure,
   Client,
-  Connection,
   QueryNotRegisteredError,
   QueryRejectedError,
   TimeoutFailure,
   WorkflowExecutionAlreadyStartedError,
-  WorkflowFailedError,
-  WorkflowHandle,
-  WorkflowHandleWithFirstExecutionRunId,
   WorkflowNotFoundError,
-  WorkflowStartOptions,
 } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  WorkerOptions,
-  WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
-import { Workflow } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
 import * as activities from './activities';
-import { Server } from './server';
+import { client, connection, event, failure, idle, MAIN_QUEUE, PREFIX, start, worker, workflowBundle } from './harness';
 import * as workflows from './workflows';
-
-const PREFIX = `sdk-ts-${randomBytes(4).toString('hex')}`;
-const MAIN_QUEUE = `${PREFIX}.main`;
-
-let server: Server;
-let connection: Connection;
-let native: NativeConnection;
-let client: Client;
-let workflowBundle: WorkflowBundleWithSourceMap;
-let mainWorker: Promise<void>;
-let stopMainWorker: () => void;
-
-async function worker(options: Partial<WorkerOptions> & { taskQueue: string }): Promise<Worker> {
-  return await Worker.create({
-    connection: native,
-    workflowBundle,
-    activities,
-    maxHeartbeatThrottleInterval: '50ms',
-    defaultHeartbeatThrottleInterval: '50ms',
-    ...options,
-  });
-}
-
-type Options<T extends Workflow> = Partial<WorkflowStartOptions<T>> & { args: Parameters<T> };
-
-/** Starts a workflow on the worker that all tests share, under an id that names the test. */
-async function start<T extends Workflow>(id: string, workflow: T, options: Options<T>): Promise<WorkflowHandleWithFirstExecutionRunId<T>> {
-  const given = { taskQueue: MAIN_QUEUE, workflowId: `${PREFIX}.${id}`, ...options };
-  return await client.workflow.start(workflow, given as WorkflowStartOptions<T>);
-}
-
-/** Waits for the `count`th event whose type's name ends in `suffix`, by long polls. */
-async function event(handle: WorkflowHandle, attributes: string, count = 1): Promise<void> {
-  let token: Uint8Array = new Uint8Array();
-  let seen = 0;
-  for (;;) {
-    const page = await connection.workflowService.getWorkflowExecutionHistory({
-      namespace: 'default',
-      execution: { workflowId: handle.workflowId },
-      waitNewEvent: true,
-      nextPageToken: token,
-    });
-    seen += (page.history?.events ?? []).filter((event) => event[attributes as keyof typeof event] != null).length;
-    if (seen >= count) return;
-    token = page.nextPageToken;
-    assert.ok(token?.length, `${handle.workflowId} closed before ${attributes} x${count}`);
-  }
-}
-
-const idle = (handle: WorkflowHandle, tasks = 1) => event(handle, 'workflowTaskCompletedEventAttributes', tasks);
-
-async function failure(call: Promise<unknown>): Promise<WorkflowFailedError> {
-  const error = await call.then(
-    (value) => assert.fail(`expected a failure, got ${JSON.stringify(value)}`),
-    (error: unknown) => error
-  );
-  assert.ok(error instanceof WorkflowFailedError, String(error));
-  return error;
-}
-
-before(async () => {
-  // Failures that the tests provoke would fill the screen.
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR' } } });
-  server = await Server.start();
-  [connection, workflowBundle] = await Promise.all([
-    server.connect(),
-    bundleWorkflowCode({ workflowsPath: require.resolve('./workflows'), logger: new DefaultLogger('ERROR') }),
-  ]);
-  native = await NativeConnection.connect({ address: server.address });
-  client = new Client({ connection });
-  const main = await worker({ taskQueue: MAIN_QUEUE });
-  mainWorker = main.run();
-  stopMainWorker = () => main.shutdown();
-});
-
-after(async () => {
-  if (stopMainWorker) {
-    stopMainWorker();
-    await mainWorker;
-  }
-  await native?.close();
-  await connection?.close();
-  await server?.stop();
-});
 
 describe('the TypeScript SDK', { concurrency: true, timeout: 60_000 }, () => {
   it('runs activities with retries and heartbeats', async () => {

@@ -2,21 +2,27 @@ import {
   ActivityCancellationType,
   ApplicationFailure,
   CancellationScope,
+  ParentClosePolicy,
   condition,
   continueAsNew,
   defineQuery,
   defineSignal,
+  defineUpdate,
+  executeChild,
+  getExternalWorkflowHandle,
   isCancellation,
   patched,
   proxyActivities,
   proxyLocalActivities,
   setHandler,
   sleep,
+  startChild,
   uuid4,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type * as activities from './activities';
 
 export const put = defineSignal<[unknown]>('put');
@@ -182,4 +188,87 @@ export async function changing(): Promise<string> {
   const changed = patched('my-change');
   await condition(() => told);
   return changed ? 'new' : 'old';
+}
+
+export const deposit = defineUpdate<number, [number]>('deposit');
+export const depositLater = defineUpdate<number, [number]>('depositLater');
+
+/** Adds up what updates bring until `stop` and the last update. */
+export async function account(): Promise<number> {
+  let balance = 0;
+  let stopped = false;
+  let open = 0;
+  setHandler(stop, () => void (stopped = true));
+  setHandler(
+    deposit,
+    (amount) => {
+      if (amount === 0) throw ApplicationFailure.nonRetryable('nothing is no deposit');
+      return (balance += amount);
+    },
+    {
+      validator: (amount) => {
+        if (amount < 0) throw new Error('no negative amounts');
+      },
+    }
+  );
+  setHandler(depositLater, async (amount) => {
+    open += 1;
+    await condition(() => stopped);
+    open -= 1;
+    return (balance += amount);
+  });
+  await condition(() => stopped && open === 0);
+  return balance;
+}
+
+/** How four children end: a result, a failure, a taken id, a cancellation. */
+export async function family(): Promise<string[]> {
+  const { workflowId } = workflowInfo();
+  const named = (name: string) => `${workflowId}.${name}`;
+  const told = (error: unknown) => `${(error as Error).name}: ${(error as Error).cause}`;
+  const seen = [await executeChild(childOf, { workflowId: named('well'), args: [1] })];
+  seen.push(
+    await executeChild(failing, { workflowId: named('fails'), args: [9] }).catch(
+      (error: Error) => `${error.name}: ${(error.cause as Error).message}`
+    )
+  );
+  const scope = new CancellationScope();
+  const sleeping = await scope.run(() => startChild(sleeper, { workflowId: named('sleeps'), args: ['raise'] }));
+  seen.push(
+    await startChild(sleeper, { workflowId: named('sleeps'), args: ['raise'] }).then(
+      () => 'started twice',
+      (error: unknown) => (error instanceof WorkflowExecutionAlreadyStartedError ? 'taken' : told(error))
+    )
+  );
+  scope.cancel();
+  seen.push(
+    await sleeping.result().then(
+      () => 'finished',
+      (error: unknown) => (isCancellation(error) ? 'cancelled' : told(error))
+    )
+  );
+  return seen;
+}
+
+export async function childOf(number: number): Promise<string> {
+  return `child ${number}`;
+}
+
+/** Completes while its child sleeps; returns the child's id. */
+export async function leaving(parentClosePolicy: ParentClosePolicy): Promise<string> {
+  const child = await startChild(sleeper, { args: ['raise'], parentClosePolicy });
+  return child.workflowId;
+}
+
+/** Signals one workflow, cancels another and signals one that does not exist. */
+export async function meddler(target: string, sleeper: string, nobody: string): Promise<string[]> {
+  const seen: string[] = [];
+  await getExternalWorkflowHandle(target).signal(put, 'from afar');
+  seen.push('signalled');
+  await getExternalWorkflowHandle(sleeper).cancel();
+  seen.push('cancelled');
+  await getExternalWorkflowHandle(nobody)
+    .signal(put, 'lost')
+    .catch((error: unknown) => seen.push((error as { type?: string }).type ?? String(error)));
+  return seen;
 }
