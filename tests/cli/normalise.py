@@ -1,0 +1,52 @@
+"""Turns the output of a command into text that two servers must agree on.
+
+Run ids and other random ids become `<id 1>`, `<id 2>` in order of appearance, so that references between commands are
+compared too. Times, durations and sizes say only that something was there.
+"""
+
+from __future__ import annotations
+
+import re
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+SUBSTITUTIONS = [
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))?( UTC)?"), "<time>"),
+    (re.compile(r"\b(\d+|a|an|a few) (second|minute|hour)s? (ago|from now)\b"), "<time>"),
+    (re.compile(r"\bnow\b"), "<time>"),
+    (re.compile(r"\b\d+@[\w.-]+(-\w+)?\b"), "<process>"),
+    (re.compile(r"\b[\w-]+:\w+@[\w.-]+"), "<user>"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "<address>"),
+    (re.compile(r"\b\d+(\.\d+)?(ms|µs|us|s)\b"), "<duration>"),
+    # What the SDK says of itself comes in any order; the server only stores it.
+    (re.compile(r'"coreUsedFlags": \[[^\]]*\]'), '"coreUsedFlags": <chance>'),
+    (re.compile(r"(CustomSearchAttributeAliases) .*"), r"\1 <chance>"),
+    # Fields whose value is chance: sizes, tokens, numbers of the store.
+    (
+        re.compile(
+            r'("(?:historySizeBytes|sizeBytes|taskId|shardId|stateTransitionCount|binaryChecksum|buildId|identity'
+            r'|lastWorkerIdentity|completionTimeUsec|endpointUrlPrefix|sdkMetadata|createTime|pid|hostName|longPollToken|durationMillis|stateSizeBytes)": )'
+            r'("[^"]*"|[\d.]+)'
+        ),
+        r"\1<chance>",
+    ),
+    (re.compile(r"^( *(?:HistorySize|StateTransitionCount|SDK|Bytes) +).*$", re.MULTILINE), r"\1<chance>"),
+    (re.compile(r"[0-9a-f]{32}"), "<hex>"),
+    (re.compile(r"[ \t]+"), " "),
+    (re.compile(r" +$", re.MULTILINE), ""),
+]
+
+
+class Normaliser:
+    """The placeholders of one script on one server."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        text = UUID.sub(lambda match: self.name(match.group()), text)
+        for pattern, replacement in SUBSTITUTIONS:
+            text = pattern.sub(replacement, text)
+        return text.strip()
+
+    def name(self, identifier: str) -> str:
+        return self.names.setdefault(identifier, f"<id {len(self.names) + 1}>")
