@@ -20,6 +20,8 @@ SUBSTITUTIONS = [
     # What the SDK says of itself comes in any order; the server only stores it.
     (re.compile(r'"coreUsedFlags": \[[^\]]*\]'), '"coreUsedFlags": <chance>'),
     (re.compile(r"(CustomSearchAttributeAliases) .*"), r"\1 <chance>"),
+    # A server's request ids may have a form of their own.
+    (re.compile(r'("(?:requestId|attachedRequestId)": )"[^"]*"'), r"\1<chance>"),
     # Fields whose value is chance: sizes, tokens, numbers of the store.
     (
         re.compile(
@@ -43,9 +45,9 @@ class Normaliser:
         self.names: dict[str, str] = {}
 
     def text(self, text: str) -> str:
-        text = UUID.sub(lambda match: self.name(match.group()), text)
         for pattern, replacement in SUBSTITUTIONS:
             text = pattern.sub(replacement, text)
+        text = UUID.sub(lambda match: self.name(match.group()), text)
         return text.strip()
 
     def name(self, identifier: str) -> str:

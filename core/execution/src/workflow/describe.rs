@@ -36,6 +36,9 @@ pub fn describe(state: &WorkflowState, namespace: &Namespace) -> DescribeWorkflo
     }
 }
 
+/// What Temporal shows for a time that never comes: the first instant of year 1.
+const NEVER: perdure_proto::Timestamp = perdure_proto::Timestamp { seconds: -62_135_596_800, nanos: 0 };
+
 fn config(state: &WorkflowState) -> WorkflowExecutionConfig {
     WorkflowExecutionConfig {
         task_queue: Some(TaskQueue {
@@ -103,7 +106,7 @@ fn extended_info(state: &WorkflowState) -> WorkflowExecutionExtendedInfo {
     let reset = state.record.reset.as_ref();
     WorkflowExecutionExtendedInfo {
         execution_expiration_time: at(state.record.execution_expires_at),
-        run_expiration_time: at(state.record.run_expires_at),
+        run_expiration_time: Some(at(state.record.run_expires_at).unwrap_or(NEVER)),
         cancel_requested: state.record.cancel_requested || state.volatile.run.cancel_buffered,
         original_start_time: at(reset.map_or(state.record.start_time, |reset| reset.original_start_time)),
         last_reset_time: at(reset.map_or(0, |reset| reset.reset_time)),

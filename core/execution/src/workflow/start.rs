@@ -106,8 +106,9 @@ impl NewRun {
             workflow_type: request.workflow_type,
             task_queue: request.task_queue,
             input: request.input,
-            workflow_execution_timeout: span_to_proto_opt(execution_timeout),
-            workflow_run_timeout: span_to_proto_opt(run_timeout),
+            // A zero that the client spelled out is repeated to whoever reads the event.
+            workflow_execution_timeout: request.workflow_execution_timeout.map(|_| span_to_proto(execution_timeout)),
+            workflow_run_timeout: span_to_proto_opt(run_timeout).or(request.workflow_run_timeout),
             workflow_task_timeout: event_span(task_timeout),
             initiator: initiator.into(),
             continued_failure: request.continued_failure,
