@@ -82,13 +82,15 @@ async fn answer_workflow_task(workload: &Workload, rpc: &Rpc, task: PollWorkflow
     let execution = task.workflow_execution.unwrap_or_default();
     let events = task.history.unwrap_or_default().events;
     let parent_id = execution.workflow_id.strip_suffix(CHILD_SUFFIX).map(str::to_owned);
-    let completion = (parent_id.is_some() || is_done(&events)).then(unique_result);
     let mut update = None;
     let (mut commands, messages) = updates::accept_and_complete(&task.messages, |_| {
         let result = unique_result();
         update = Some(result.clone());
         messages::payloads(&result)
     });
+    // No task follows an update by itself: what it was the last to wait for is done in the same task.
+    let updated = update.is_some() || has(&events, EventType::WorkflowExecutionUpdateCompleted);
+    let completion = (parent_id.is_some() || (updated && is_done(&events))).then(unique_result);
     commands.extend(decide(&execution.workflow_id, &events, &workload.task_queue, completion.as_deref()));
     {
         let mut ledger = workload.ledger.lock();
@@ -136,13 +138,13 @@ fn has(events: &[HistoryEvent], wanted: EventType) -> bool {
     events.iter().any(|event| is(event, wanted))
 }
 
+/// Whether all has happened but the update.
 fn is_done(events: &[HistoryEvent]) -> bool {
     [
         EventType::ActivityTaskCompleted,
         EventType::TimerFired,
         EventType::ChildWorkflowExecutionCompleted,
         EventType::WorkflowExecutionSignaled,
-        EventType::WorkflowExecutionUpdateCompleted,
     ]
     .into_iter()
     .all(|wanted| has(events, wanted))
