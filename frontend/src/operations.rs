@@ -5,6 +5,7 @@ use perdure_proto::api::enums::NamespaceState;
 macro_rules! operations {
     ($($name:ident = $label:literal $(($trait:ident))?,)*) => {
         /// An RPC that is served.
+        #[expect(clippy::enum_variant_names, reason = "RPCs have the names that they have")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Operation {
             $($name,)*

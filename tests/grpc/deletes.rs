@@ -29,7 +29,7 @@ async fn gone(flow: &Flow, run_id: &str) {
 }
 
 #[tokio::test]
-async fn runs_open_and_closed_go() {
+pub(crate) async fn runs_open_and_closed_go() {
     let server = Server::start().await;
     let flow = Flow::new(&server);
     let open = flow.start().await;

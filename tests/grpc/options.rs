@@ -59,7 +59,7 @@ fn overridden(given: Override) -> WorkflowExecutionOptions {
 }
 
 #[tokio::test]
-async fn options_change_and_are_told() {
+pub(crate) async fn options_change_and_are_told() {
     let server = Server::start().await;
     let flow = Flow::new(&server);
     flow.start().await;

@@ -36,7 +36,7 @@ async fn unpause(flow: &Flow) -> Result<(), Status> {
 }
 
 #[tokio::test]
-async fn a_paused_workflow_takes_in_signals_and_hands_out_nothing() {
+pub(crate) async fn a_paused_workflow_takes_in_signals_and_hands_out_nothing() {
     let server = Server::start().await;
     let flow = Flow::new(&server);
     let run_id = flow.start().await;

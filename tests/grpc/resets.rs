@@ -37,7 +37,7 @@ async fn reset(flow: &Flow, finish_event_id: i64) -> Result<String, Status> {
 }
 
 #[tokio::test]
-async fn an_open_run_gives_way_to_one_from_its_past() {
+pub(crate) async fn an_open_run_gives_way_to_one_from_its_past() {
     let server = Server::start().await;
     let flow = Flow::new(&server);
     let first = flow.begin(vec![schedule(activity("a", &flow.queue, 1))]).await;

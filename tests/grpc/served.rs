@@ -3,16 +3,16 @@
 use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
-    activities, activities_by_id, activity_operations, cluster, describes, ends, histories, lists, namespaces, queries,
-    signals, standalone_activities, starts, sticky, task_queues, update_with_start, updates, workers, workflow_rules,
-    workflow_tasks,
+    activities, activities_by_id, activity_operations, cluster, deletes, describes, ends, histories, lists, namespaces,
+    options, pauses, queries, resets, signals, standalone_activities, starts, sticky, task_queues, update_with_start,
+    updates, workers, workflow_rules, workflow_tasks,
 };
 
 /// A test by its function.
 type Test = fn();
 
 /// Each served RPC of WorkflowService and the test that begins with it.
-const WORKFLOW: [(&str, Test); 71] = [
+const WORKFLOW: [(&str, Test); 76] = [
     ("RegisterNamespace", namespaces::a_namespace_is_registered_and_described),
     ("DescribeNamespace", namespaces::a_namespace_is_registered_and_described),
     ("ListNamespaces", namespaces::namespaces_are_listed_in_pages),
@@ -36,6 +36,11 @@ const WORKFLOW: [(&str, Test); 71] = [
     ("RequestCancelWorkflowExecution", ends::a_cancel_request_wakes_the_workflow_once),
     ("SignalWorkflowExecution", signals::signals_reach_the_worker_in_order),
     ("SignalWithStartWorkflowExecution", signals::a_signal_starts_what_is_not_there),
+    ("DeleteWorkflowExecution", deletes::runs_open_and_closed_go),
+    ("ResetWorkflowExecution", resets::an_open_run_gives_way_to_one_from_its_past),
+    ("PauseWorkflowExecution", pauses::a_paused_workflow_takes_in_signals_and_hands_out_nothing),
+    ("UnpauseWorkflowExecution", pauses::a_paused_workflow_takes_in_signals_and_hands_out_nothing),
+    ("UpdateWorkflowExecutionOptions", options::options_change_and_are_told),
     ("TerminateWorkflowExecution", ends::a_termination_ends_the_run_under_its_worker),
     ("ListWorkflowExecutions", lists::a_run_is_listed_through_its_life),
     ("ScanWorkflowExecutions", lists::pages_cover_a_list_in_order),

@@ -133,7 +133,7 @@ pub async fn rows_follow_their_runs(store: SharedStore) {
     };
     store.commit(commit(range_id, vec![write(&first, 0, true)])).await.unwrap();
     store.commit(commit(range_id, vec![put(&key(1), Some(1), 2)])).await.unwrap();
-    assert_eq!(list(&store, "Word = 'old' AND Tags = 'y'").await, [first.clone()]);
+    assert_eq!(list(&store, "Word = 'old' AND Tags = 'y'").await, std::slice::from_ref(&first));
 
     let second = VisibilityRecord {
         search_attributes: attributes(&[
@@ -202,7 +202,7 @@ pub async fn lists_are_sorted_and_apart(store: SharedStore) {
     let other = NamespaceId::from("other");
     assert_eq!(store.list_visibility(&other, &query(""), None, ALL).await.unwrap(), [elsewhere]);
     assert_eq!(store.count_visibility(&NamespaceId::from("othe"), &query("")).await, Ok(0));
-    assert_eq!(list(&store, "TemporalNamespaceDivision = 'TemporalScheduler'").await, [system.clone()]);
+    assert_eq!(list(&store, "TemporalNamespaceDivision = 'TemporalScheduler'").await, std::slice::from_ref(&system));
     let everywhere = "TemporalNamespaceDivision IS NULL OR TemporalNamespaceDivision IS NOT NULL";
     let mut all = expected.clone();
     all.push(system);
