@@ -20,15 +20,17 @@ const FILE_SIZE_MAX: u64 = 16 * 1024 * 1024;
 
 /// What a development server has in place of Temporal's defaults: those rates share a cluster among
 /// tenants, and here they would only be in the way of the one user.
-const DEVELOPMENT_DEFAULTS: [(&str, i64); 7] = [
-    ("frontend.rps", 1_000_000),
-    ("frontend.namespaceRPS", 1_000_000),
-    ("frontend.namespaceCount", 50_000),
-    ("admin.matchingNamespaceToPartitionDispatchRate", 1_000_000),
-    ("admin.matchingNamespaceTaskqueueToPartitionDispatchRate", 1_000_000),
+const DEVELOPMENT_DEFAULTS: [(&str, Value); 8] = [
+    ("frontend.rps", Value::Int(1_000_000)),
+    ("frontend.namespaceRPS", Value::Int(1_000_000)),
+    ("frontend.namespaceCount", Value::Int(50_000)),
+    ("admin.matchingNamespaceToPartitionDispatchRate", Value::Int(1_000_000)),
+    ("admin.matchingNamespaceTaskqueueToPartitionDispatchRate", Value::Int(1_000_000)),
     // One node has no use for several partitions: they only spread pollers away from tasks.
-    ("matching.numTaskqueueReadPartitions", 1),
-    ("matching.numTaskqueueWritePartitions", 1),
+    ("matching.numTaskqueueReadPartitions", Value::Int(1)),
+    ("matching.numTaskqueueWritePartitions", Value::Int(1)),
+    // Temporal's development server lets operators touch standalone activities too.
+    ("history.enableStandaloneActivityOperatorCommands", Value::Bool(true)),
 ];
 
 /// Loads the configuration of a development server and logs its warnings. With a file comes a follower,
@@ -108,8 +110,7 @@ impl FileState {
 }
 
 fn load_with(file: Option<&str>, overrides: &[Assignment]) -> Result<Loaded, StartError> {
-    let defaults =
-        DEVELOPMENT_DEFAULTS.map(|(key, value)| Assignment { key: key.to_owned(), value: Value::Int(value) });
+    let defaults = DEVELOPMENT_DEFAULTS.map(|(key, value)| Assignment { key: key.to_owned(), value });
     Ok(load(Sources { defaults: &defaults, file, overrides })?)
 }
 

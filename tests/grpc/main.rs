@@ -31,6 +31,7 @@ mod resets;
 mod served;
 mod signals;
 mod standalone_activities;
+mod standalone_operations;
 mod starts;
 mod sticky;
 mod task_queues;

@@ -65,6 +65,7 @@ fn capabilities(limits: &Limits) -> Capabilities {
         async_update: true,
         standalone_activities: limits.standalone_activities,
         standalone_activity_start_delay: limits.standalone_activities && limits.activity_start_delay,
+        standalone_activity_operator_commands: limits.standalone_activities && limits.activity_operator_commands,
         ..Capabilities::default()
     }
 }

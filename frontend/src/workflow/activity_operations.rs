@@ -4,7 +4,8 @@
 //! one activity: of a workflow when they name a workflow, and then they do what the older ones do; else an activity
 //! of its own.
 
-use perdure_kernel::{BusinessKey, Limits, ServiceError, ServiceResult};
+use perdure_execution::activity::Input;
+use perdure_kernel::{BusinessKey, ErrorKind, Limits, ServiceError, ServiceResult};
 use perdure_proto::api::{
     common::WorkflowExecution,
     workflowservice::{
@@ -13,6 +14,7 @@ use perdure_proto::api::{
     },
 };
 
+use super::standalone_activities::{ask, require_enabled};
 use crate::{
     call::{Call, Shared},
     validate::{activity_options, ids, invalid, priorities},
@@ -63,9 +65,7 @@ pub(super) async fn pause_activity_execution(
     call: Call<()>,
     mut request: ws::PauseActivityExecutionRequest,
 ) -> ServiceResult<ws::PauseActivityExecutionResponse> {
-    if request.workflow_id.is_empty() {
-        return Err(standalone("PauseActivityExecution"));
-    }
+    require_served(&call, &request.workflow_id)?;
     let limits = call.limits();
     check_names(&request.request_id, &request.activity_id, &request.identity, &request.run_id, limits)?;
     if request.reason.len() > limits.blob_size_max {
@@ -73,6 +73,11 @@ pub(super) async fn pause_activity_execution(
     }
     if request.request_id.is_empty() {
         request.request_id = shared.ids.uuid();
+    }
+    if request.workflow_id.is_empty() {
+        let (id, run_id) = (request.activity_id.clone(), request.run_id.clone());
+        ask::<()>(shared, call, id, run_id, Input::Pause(request)).await?;
+        return Ok(ws::PauseActivityExecutionResponse {});
     }
     let request = ws::PauseActivityRequest {
         namespace: request.namespace,
@@ -90,11 +95,17 @@ pub(super) async fn unpause_activity_execution(
     call: Call<()>,
     mut request: ws::UnpauseActivityExecutionRequest,
 ) -> ServiceResult<ws::UnpauseActivityExecutionResponse> {
-    if request.workflow_id.is_empty() {
-        return Err(standalone("UnpauseActivityExecution"));
-    }
+    require_served(&call, &request.workflow_id)?;
     check_names(&request.request_id, &request.activity_id, &request.identity, &request.run_id, call.limits())?;
     activity_options::jitter(request.jitter.as_mut(), call.limits())?;
+    if request.workflow_id.is_empty() {
+        if request.request_id.is_empty() {
+            request.request_id = shared.ids.uuid();
+        }
+        let (id, run_id) = (request.activity_id.clone(), request.run_id.clone());
+        ask::<()>(shared, call, id, run_id, Input::Unpause(request)).await?;
+        return Ok(ws::UnpauseActivityExecutionResponse {});
+    }
     let request = ws::UnpauseActivityRequest {
         namespace: request.namespace,
         execution: execution(request.workflow_id, request.run_id),
@@ -111,11 +122,17 @@ pub(super) async fn reset_activity_execution(
     call: Call<()>,
     mut request: ws::ResetActivityExecutionRequest,
 ) -> ServiceResult<ws::ResetActivityExecutionResponse> {
-    if request.workflow_id.is_empty() {
-        return Err(standalone("ResetActivityExecution"));
-    }
+    require_served(&call, &request.workflow_id)?;
     check_names(&request.request_id, &request.activity_id, &request.identity, &request.run_id, call.limits())?;
     activity_options::jitter(request.jitter.as_mut(), call.limits())?;
+    if request.workflow_id.is_empty() {
+        if request.request_id.is_empty() {
+            request.request_id = shared.ids.uuid();
+        }
+        let (id, run_id) = (request.activity_id.clone(), request.run_id.clone());
+        ask::<()>(shared, call, id, run_id, Input::Reset(request)).await?;
+        return Ok(ws::ResetActivityExecutionResponse {});
+    }
     let request = ws::ResetActivityRequest {
         namespace: request.namespace,
         execution: execution(request.workflow_id, request.run_id),
@@ -134,8 +151,9 @@ pub(super) async fn update_activity_execution_options(
     call: Call<()>,
     mut request: ws::UpdateActivityExecutionOptionsRequest,
 ) -> ServiceResult<ws::UpdateActivityExecutionOptionsResponse> {
+    require_served(&call, &request.workflow_id)?;
     if request.workflow_id.is_empty() {
-        return Err(standalone("UpdateActivityExecutionOptions"));
+        return Err(ServiceError::unimplemented("UpdateActivityExecutionOptions"));
     }
     check_names(&request.request_id, &request.activity_id, &request.identity, &request.run_id, call.limits())?;
     activity_options::check_update(&mut request, call.limits())?;
@@ -154,9 +172,17 @@ pub(super) async fn update_activity_execution_options(
     Ok(ws::UpdateActivityExecutionOptionsResponse { activity_options: answer.activity_options })
 }
 
-/// Activities that belong to no workflow are not served.
-fn standalone(rpc: &str) -> ServiceError {
-    ServiceError::unimplemented(rpc)
+/// Without a workflow the activity is one of its own, which operators may touch where the namespace allows it.
+fn require_served(call: &Call<()>, workflow_id: &str) -> ServiceResult<()> {
+    if !workflow_id.is_empty() {
+        return Ok(());
+    }
+    require_enabled(call)?;
+    if call.limits().activity_operator_commands {
+        return Ok(());
+    }
+    let text = "Standalone activity operator commands are disabled";
+    Err(ServiceError::new(ErrorKind::Unimplemented, text))
 }
 
 fn names_of(execution: Option<&WorkflowExecution>) -> (&str, &str) {
