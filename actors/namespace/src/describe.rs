@@ -60,6 +60,7 @@ fn capabilities(limits: &Limits) -> Capabilities {
         workflow_pause: limits.workflow_pause,
         worker_heartbeats: limits.worker_heartbeats,
         poller_autoscaling: true,
+        reported_problems_search_attribute: true,
         worker_poll_complete_on_shutdown: limits.cancel_polls_on_shutdown,
         sync_update: true,
         async_update: true,

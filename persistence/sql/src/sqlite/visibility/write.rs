@@ -162,6 +162,6 @@ mod tests {
 
     #[tokio::test]
     async fn every_delete_uses_an_index() {
-        assert_searches(&[&*DELETE.text(2), &*DELETE_ATTRIBUTES.text(2)]).await;
+        assert_searches(&[DELETE.text(2), DELETE_ATTRIBUTES.text(2)]).await;
     }
 }
