@@ -148,6 +148,7 @@ mod tests {
         assert!(follower.is_none());
         let rates = config.settings().frontend_rates("default");
         assert_eq!((rates.host_rps, rates.namespace_rps), (1_000_000, 5));
+        assert!(config.settings().limits("default").activity_operator_commands);
     }
 
     #[test]
