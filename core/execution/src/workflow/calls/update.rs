@@ -70,7 +70,7 @@ pub fn decide(
 }
 
 /// Admits an update by an event: for a run that takes over what another one was asked. See
-/// [`Draft::admit_update`].
+/// `Draft::admit_update`.
 pub fn reapply(
     state: &WorkflowState,
     request: Request,
