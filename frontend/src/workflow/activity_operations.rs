@@ -152,11 +152,13 @@ pub(super) async fn update_activity_execution_options(
     mut request: ws::UpdateActivityExecutionOptionsRequest,
 ) -> ServiceResult<ws::UpdateActivityExecutionOptionsResponse> {
     require_served(&call, &request.workflow_id)?;
-    if request.workflow_id.is_empty() {
-        return Err(ServiceError::unimplemented("UpdateActivityExecutionOptions"));
-    }
     check_names(&request.request_id, &request.activity_id, &request.identity, &request.run_id, call.limits())?;
     activity_options::check_update(&mut request, call.limits())?;
+    if request.workflow_id.is_empty() {
+        let (id, run_id) = (request.activity_id.clone(), request.run_id.clone());
+        let answer: Box<_> = ask(shared, call, id, run_id, Input::UpdateOptions(Box::new(request))).await?;
+        return Ok(*answer);
+    }
     let request = ws::UpdateActivityOptionsRequest {
         namespace: request.namespace,
         execution: execution(request.workflow_id, request.run_id),

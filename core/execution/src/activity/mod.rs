@@ -14,6 +14,7 @@ mod start;
 mod state;
 mod step;
 mod timers;
+mod update_options;
 mod visibility;
 
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub enum Input {
     Unpause(ws::UnpauseActivityExecutionRequest),
     /// Begins anew with the first attempt.
     Reset(ws::ResetActivityExecutionRequest),
+    /// Changes its options.
+    UpdateOptions(Box<ws::UpdateActivityExecutionOptionsRequest>),
     /// A poller took the task of an attempt.
     StartTask(Box<TaskStart>),
     /// A worker, or somebody who knows the id, reports the attempt's outcome.
@@ -91,6 +94,8 @@ pub enum Reply {
     Task(Box<ws::PollActivityTaskQueueResponse>),
     /// To [`Input::Heartbeat`].
     Alive(ws::RecordActivityTaskHeartbeatResponse),
+    /// To [`Input::UpdateOptions`].
+    Options(Box<ws::UpdateActivityExecutionOptionsResponse>),
     /// To all else.
     Done,
 }
@@ -121,6 +126,7 @@ replies! {
     Polled(Box<ws::PollActivityExecutionResponse>);
     Task(Box<ws::PollActivityTaskQueueResponse>);
     Alive(ws::RecordActivityTaskHeartbeatResponse);
+    Options(Box<ws::UpdateActivityExecutionOptionsResponse>);
 }
 
 impl FromReply for () {
@@ -165,6 +171,7 @@ impl Machine for Activities {
             Input::Pause(request) => operate::pause(run, request, env),
             Input::Unpause(request) => operate::unpause(run, request, env),
             Input::Reset(request) => operate::reset(run, request, env),
+            Input::UpdateOptions(request) => update_options::update(run, request, env),
             Input::StartTask(start) => attempt::start_task(run, start, env),
             Input::Report(token, outcome, reporter) => outcome::report(run, token, outcome, reporter, env),
             Input::Heartbeat(token, details) => attempt::heartbeat(run, token, details.as_ref(), env),

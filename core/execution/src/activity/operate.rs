@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{Env, archetype::Verdict};
 
-fn refuse<T>(text: impl Into<std::borrow::Cow<'static, str>>) -> ServiceResult<T> {
+/// The refusal of what the activity's state does not allow.
+pub(super) fn refuse<T>(text: impl Into<std::borrow::Cow<'static, str>>) -> ServiceResult<T> {
     Err(ServiceError::new(ErrorKind::FailedPrecondition, text))
 }
 

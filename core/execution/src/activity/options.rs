@@ -17,9 +17,12 @@ impl Step<'_, '_> {
 
     /// Puts options into force.
     pub(super) fn set_options(&mut self, options: ActivityOptions) {
+        let (queue, due) = (options.task_queue.as_ref().map_or("", |queue| &queue.name), self.state.first_dispatch());
+        let other_queue = queue != self.state.task_queue();
         let delay = span(options.start_delay.as_ref());
         self.state.record.start_delay = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
         let first_dispatch = Timestamp::from_nanos(self.state.record.scheduled_time) + delay;
+        self.row_changed |= other_queue || first_dispatch != due;
         let scheduled = self.scheduled();
         scheduled.scheduled_time = first_dispatch.as_nanos();
         let in_force = scheduled.attributes.get_or_insert_default();

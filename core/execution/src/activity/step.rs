@@ -32,12 +32,14 @@ pub(super) struct Step<'a, 'e> {
     tasks: Vec<NewTask>,
     /// The status that clients saw before.
     shown_before: ActivityExecutionStatus,
+    /// Whether something else changed that lists show.
+    pub(super) row_changed: bool,
 }
 
 impl<'a, 'e> Step<'a, 'e> {
     pub(super) fn new(state: &ActivityState, env: &'a mut Env<'e>) -> Self {
         let shown_before = state.public_status();
-        Self { env, state: state.clone(), items: BTreeSet::new(), tasks: Vec::new(), shown_before }
+        Self { env, state: state.clone(), items: BTreeSet::new(), tasks: Vec::new(), shown_before, row_changed: false }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -81,7 +83,7 @@ impl<'a, 'e> Step<'a, 'e> {
     /// The change.
     pub(super) fn transition(mut self) -> Transition<ActivityState> {
         self.state.record.state_transitions += 1;
-        let shown = self.state.public_status() != self.shown_before;
+        let shown = self.row_changed || self.state.public_status() != self.shown_before;
         let items = self.items.into_iter().map(Item::name).collect();
         Transition { state: self.state, items, tasks: self.tasks, shown }
     }

@@ -18,7 +18,8 @@ use crate::workflow::calls::terminate::json;
 /// What clients of Temporal find activities by: the number that it gives their kind.
 const DIVISION: &str = "3332429922";
 
-/// The row. It is written when the activity starts and when the status that clients see changes.
+/// The row. It is written when the activity starts and when the status that clients see, its
+/// task queue or its first attempt's time changes.
 pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
     let record = &run.record;
     let (start_time, close_time) =

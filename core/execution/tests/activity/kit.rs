@@ -37,6 +37,8 @@ pub(crate) struct Kit {
     pub(crate) run: Option<ActivityState>,
     stored: BTreeMap<ItemName, Bytes>,
     record: Bytes,
+    /// Whether the last change is one that lists show.
+    pub(crate) shown: bool,
     pub(crate) tasks: Vec<records::DispatchActivityTask>,
     pub(crate) token: tokens::ActivityTask,
 }
@@ -54,6 +56,7 @@ impl Kit {
             run: None,
             stored: BTreeMap::new(),
             record: Bytes::new(),
+            shown: false,
             tasks: Vec::new(),
             token: tokens::ActivityTask::default(),
         }
@@ -102,6 +105,7 @@ impl Kit {
                 None => self.stored.remove(item),
             };
         }
+        self.shown = transition.shown;
         self.record = Activities.record(&transition.state);
         let items = self.stored.clone().into_iter().collect();
         let read = Activities.restore(transition.state.key.clone(), self.record.clone(), items).unwrap();

@@ -9,7 +9,7 @@ use perdure_execution::{
 use perdure_proto::{api::workflowservice as ws, tokens};
 use proptest::prelude::*;
 
-use crate::kit::*;
+use crate::{kit::*, update_options::changes};
 
 /// Something that may happen.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ enum Happening {
     Pause(u8),
     Unpause(u8),
     Reset(u8, bool, bool),
+    Options(u8, u8),
     ById,
     Pass(u16),
     Delete,
@@ -44,6 +45,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         2 => (0u8..3).prop_map(Pause),
         2 => (0u8..3).prop_map(Unpause),
         2 => (0u8..3, any::<bool>(), any::<bool>()).prop_map(|(id, keep, restore)| Reset(id, keep, restore)),
+        2 => (0u8..3, 0u8..5).prop_map(|(id, what)| Options(id, what)),
         1 => Just(ById),
         4 => (0u16..20_000).prop_map(Pass),
         1 => Just(Delete),
@@ -80,6 +82,9 @@ proptest! {
                 Happening::Reset(n, keep_paused, restore_original_options) => kit.ask(Input::Reset(ws::ResetActivityExecutionRequest {
                     request_id: id(n), keep_paused, restore_original_options, jitter: secs(2), ..Default::default()
                 })),
+                Happening::Options(n, what) => kit.ask(Input::UpdateOptions(Box::new(ws::UpdateActivityExecutionOptionsRequest {
+                    request_id: id(n), ..changes()[usize::from(what)].clone()
+                }))),
                 Happening::ById => kit.ask(Input::Report(tokens::ActivityTask::default(), completed(), Reporter::default())),
                 Happening::Pass(millis) => {
                     kit.pass(Duration::from_millis(u64::from(millis)));

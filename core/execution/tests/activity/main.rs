@@ -4,6 +4,7 @@
 
 mod kit;
 mod laws;
+mod update_options;
 
 use std::time::Duration;
 

@@ -231,7 +231,7 @@ fn kind_of(attributes: &Attributes) -> CommandType {
 }
 
 /// A duration from a worker: negative ones are refused with Temporal's words, over-long ones are cut.
-fn duration(value: Option<&ProtoDuration>, max: Duration) -> Result<Duration, &'static str> {
+pub(crate) fn duration(value: Option<&ProtoDuration>, max: Duration) -> Result<Duration, &'static str> {
     let negative = value.is_some_and(|value| value.seconds < 0 || value.nanos < 0);
     if negative { Err("negative duration") } else { Ok(span(value).min(max)) }
 }
