@@ -8,7 +8,8 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use protox::file::{ChainFileResolver, DescriptorSetFileResolver, IncludeFileResolver};
 
-const OWN_PROTOS: &[&str] = &["perdure/persistence/v1/records.proto", "perdure/token/v1/tokens.proto"];
+const OWN_PROTOS: &[&str] =
+    &["perdure/admin/v1/admin.proto", "perdure/persistence/v1/records.proto", "perdure/token/v1/tokens.proto"];
 
 /// Packages of the SDK's descriptor set that a server neither speaks nor stores.
 const SKIPPED_PACKAGES: &[&str] = &["coresdk", "temporal.api.cloud", "temporal.api.testservice", "grpc.health"];

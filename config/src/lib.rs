@@ -25,5 +25,5 @@ pub use error::{DynamicConfigError, Warning};
 pub use handle::DynamicConfig;
 pub use keys::{KNOWN_KEYS, KnownKey, RETIRED_KEYS, RetiredKey, Scope, known_key, nearest_key, retired_key};
 pub use load::{Assignment, Loaded, Sources, load};
-pub use settings::{FrontendRates, KeepAlive, Settings, TaskQueueSettings, WorkerRegistrySettings};
+pub use settings::{FrontendRates, JobSettings, KeepAlive, Settings, TaskQueueSettings, WorkerRegistrySettings};
 pub use value::Value;

@@ -193,6 +193,16 @@ served! {
     WORKER_EVICT_AGE: Time, "matching.workerRegistryMinEvictAge", Global, secs(60), Any, "workers heard of within this time are remembered whatever their number";
     WORKER_EVICT_INTERVAL: Time, "matching.workerRegistryEvictionInterval", Global, secs(60), Positive, "how often workers to forget are looked for";
 
+    // The server's own jobs.
+    DELETION_RATE: Count, "frontend.deleteNamespaceDeleteActivityRPS", Global, 100, Any, "executions of a deleted namespace that are removed each second; 0 is no limit";
+    DELETION_PAGE: Count, "frontend.deleteNamespaceDeletePageSize", Global, 1000, Positive, "executions of a deleted namespace that are looked for at a time";
+    DELETION_DELAY: Time, "frontend.deleteNamespaceNamespaceDeleteDelay", Global, secs(0), Any, "how long a deleted namespace is kept when nothing is left in it";
+    /// On, where Temporal's is off: that one looks at no lists.
+    SCAVENGER: Switch, "worker.executionsScannerEnabled", Global, true, Any, "whether executions, histories and lists are held against each other twice a day";
+    /// 1000, where Temporal's is 10: a look costs a few reads of an embedded database.
+    SCAVENGER_RATE: Count, "worker.executionScannerPerHostQPS", Global, 1000, Any, "executions that this looks at each second; 0 is no limit";
+    SCAVENGER_HISTORIES: Switch, "worker.executionEnableHistoryEventIdValidator", Global, true, Any, "whether this reads histories too";
+
     // Requests and connections.
     HOST_RPS: Count, "frontend.rps", Global, 2400, Positive, "requests a second that a frontend serves";
     NAMESPACE_RPS: Count, "frontend.namespaceRPS", Namespace, 2400, Positive, "requests a second that a frontend serves for a namespace";

@@ -92,6 +92,21 @@ pub struct WorkerRegistrySettings {
     pub evict_interval: Duration,
 }
 
+/// What the server's own jobs go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobSettings {
+    /// Executions of a deleted namespace that are removed each second; 0 is no limit.
+    pub deletion_rate: usize,
+    /// Executions of it that are looked for at a time.
+    pub deletion_page: usize,
+    /// Whether the database is checked now and then.
+    pub scavenger: bool,
+    /// Executions that such a check looks at each second; 0 is no limit.
+    pub scavenger_rate: usize,
+    /// Whether it reads histories too.
+    pub scavenger_histories: bool,
+}
+
 impl Settings {
     pub(crate) fn new(entries: Vec<Vec<Entry>>) -> Self {
         Self { version: 0, entries }
@@ -272,6 +287,22 @@ impl Settings {
             evict_age_min: self.value(served::WORKER_EVICT_AGE, At::Server),
             evict_interval: self.value(served::WORKER_EVICT_INTERVAL, At::Server),
         }
+    }
+
+    /// What the server's own jobs go by.
+    pub fn jobs(&self) -> JobSettings {
+        JobSettings {
+            deletion_rate: self.value(served::DELETION_RATE, At::Server),
+            deletion_page: self.value(served::DELETION_PAGE, At::Server),
+            scavenger: self.value(served::SCAVENGER, At::Server),
+            scavenger_rate: self.value(served::SCAVENGER_RATE, At::Server),
+            scavenger_histories: self.value(served::SCAVENGER_HISTORIES, At::Server),
+        }
+    }
+
+    /// How long a deleted namespace is kept when nothing is left in it.
+    pub fn deletion_delay(&self) -> Duration {
+        self.value(served::DELETION_DELAY, At::Server)
     }
 
     /// Shortest retention that a namespace may have.

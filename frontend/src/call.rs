@@ -183,7 +183,7 @@ fn name_not_set() -> ServiceError {
     ServiceError::invalid_argument("Namespace not set on request.")
 }
 
-fn no_room() -> ServiceError {
+pub(crate) fn no_room() -> ServiceError {
     ServiceError::exhausted(
         ResourceExhaustedCause::ConcurrentLimit,
         ResourceExhaustedScope::System,

@@ -129,6 +129,7 @@ operations! {
     GetClusterInfo = "GetClusterInfo",
     GetSystemInfo = "GetSystemInfo",
     ListSearchAttributes = "OperatorListSearchAttributes",
+    DeleteNamespace = "OperatorDeleteNamespace",
     ListClusters = "OperatorListClusters",
 }
 

@@ -78,6 +78,14 @@ async fn remove_search_attributes(
     Ok(os::RemoveSearchAttributesResponse {})
 }
 
+async fn delete_namespace(
+    shared: &Shared,
+    _call: Call<()>,
+    request: os::DeleteNamespaceRequest,
+) -> ServiceResult<os::DeleteNamespaceResponse> {
+    shared.namespaces.delete(request).await
+}
+
 async fn list_clusters(
     shared: &Shared,
     _call: Call<()>,
@@ -103,10 +111,10 @@ service! {
             ListSearchAttributes: list_search_attributes(os::ListSearchAttributesRequest) -> os::ListSearchAttributesResponse = list_search_attributes;
             AddSearchAttributes: add_search_attributes(os::AddSearchAttributesRequest) -> os::AddSearchAttributesResponse = add_search_attributes;
             RemoveSearchAttributes: remove_search_attributes(os::RemoveSearchAttributesRequest) -> os::RemoveSearchAttributesResponse = remove_search_attributes;
+            DeleteNamespace: delete_namespace(os::DeleteNamespaceRequest) -> os::DeleteNamespaceResponse = delete_namespace;
             ListClusters: list_clusters(os::ListClustersRequest) -> os::ListClustersResponse = list_clusters;
         }
         unserved {
-            DeleteNamespace: delete_namespace(os::DeleteNamespaceRequest) -> os::DeleteNamespaceResponse;
             AddOrUpdateRemoteCluster: add_or_update_remote_cluster(os::AddOrUpdateRemoteClusterRequest) -> os::AddOrUpdateRemoteClusterResponse;
             RemoveRemoteCluster: remove_remote_cluster(os::RemoveRemoteClusterRequest) -> os::RemoveRemoteClusterResponse;
             GetNexusEndpoint: get_nexus_endpoint(os::GetNexusEndpointRequest) -> os::GetNexusEndpointResponse;

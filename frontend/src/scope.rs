@@ -198,6 +198,14 @@ impl Scoped for ws::DescribeNamespaceRequest {
     }
 }
 
+impl Scoped for os::DeleteNamespaceRequest {
+    without_token!();
+
+    fn scope(&self) -> Scope<'_> {
+        if self.namespace_id.is_empty() { Scope::Unresolved(&self.namespace) } else { Scope::Cluster }
+    }
+}
+
 impl Scoped for ws::GetWorkflowExecutionHistoryRequest {
     without_token!();
 

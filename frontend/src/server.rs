@@ -4,11 +4,14 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use perdure_kernel::Clock;
 use perdure_persistence::VisibilityStore;
-use perdure_proto::temporal::api::{
-    operatorservice::v1::operator_service_server::OperatorServiceServer,
-    workflowservice::v1::workflow_service_server::WorkflowServiceServer,
+use perdure_proto::{
+    perdure::admin::v1::admin_service_server::AdminServiceServer,
+    temporal::api::{
+        operatorservice::v1::operator_service_server::OperatorServiceServer,
+        workflowservice::v1::workflow_service_server::WorkflowServiceServer,
+    },
 };
-use perdure_rpc::{HistoryClient, MatchingClient};
+use perdure_rpc::{HistoryClient, MatchingClient, jobs::JobService};
 use perdure_runtime::Permits;
 use tokio::net::TcpStream;
 use tokio_stream::{Stream, StreamExt};
@@ -19,7 +22,8 @@ use tonic::{
 };
 
 use crate::{
-    ClusterInfo, NamespaceService, SettingsSource,
+    ClusterInfo, NamespaceService, NodeSource, SettingsSource,
+    admin::Admin,
     admission::{Gates, TokenBucket},
     call::{Ids, Shared, no_namespace},
     client_version::ClientNames,
@@ -60,6 +64,10 @@ pub struct FrontendParts {
     pub settings: SettingsSource,
     /// Bounds the requests in flight, long polls included.
     pub permits: Permits,
+    /// The server's own jobs.
+    pub jobs: Arc<dyn JobService>,
+    /// Tells what only the node knows.
+    pub node: NodeSource,
     /// Seed of the request ids made for clients that send none. Differs between processes.
     pub seed: u64,
 }
@@ -97,12 +105,14 @@ impl Frontend {
         let workflow = WorkflowServiceServer::new(Workflow(Arc::clone(&shared)))
             .max_decoding_message_size(REQUEST_SIZE_MAX)
             .accept_compressed(CompressionEncoding::Gzip);
+        let admin = Admin { shared: Arc::clone(&shared), jobs: parts.jobs, node: parts.node };
         let operator = OperatorServiceServer::new(Operator(shared))
             .max_decoding_message_size(REQUEST_SIZE_MAX)
             .accept_compressed(CompressionEncoding::Gzip);
         let (reflection_v1, reflection_v1_alpha) = reflection::services();
         let routes = Routes::new(Oversize(workflow))
             .add_service(Oversize(operator))
+            .add_service(AdminServiceServer::new(admin))
             .add_service(health.service())
             .add_service(reflection_v1)
             .add_service(reflection_v1_alpha)

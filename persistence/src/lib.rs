@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod decorator;
 pub mod error;
+pub mod maintenance;
 pub mod memory;
 pub mod namespace;
 pub mod operation;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use cluster::ClusterStore;
 pub use error::{StoreError, StoreErrorKind, StoreResult};
+pub use maintenance::MaintenanceStore;
 pub use namespace::NamespaceStore;
 pub use operation::Operation;
 pub use shard::ShardStore;
@@ -29,9 +31,15 @@ pub use task_queue::TaskQueueStore;
 pub use visibility::VisibilityStore;
 
 /// A whole back end: every store trait, behind one handle.
-pub trait Store: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore {}
+pub trait Store:
+    ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore + MaintenanceStore
+{
+}
 
-impl<S: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore> Store for S {}
+impl<S> Store for S where
+    S: ShardStore + TaskQueueStore + NamespaceStore + ClusterStore + VisibilityStore + MaintenanceStore
+{
+}
 
 /// A shared back end.
 pub type SharedStore = Arc<dyn Store>;

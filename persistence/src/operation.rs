@@ -58,6 +58,14 @@ pub enum Operation {
     CountVisibility,
     /// [`crate::VisibilityStore::count_visibility_groups`].
     CountVisibilityGroups,
+    /// [`crate::MaintenanceStore::verify`].
+    Verify,
+    /// [`crate::MaintenanceStore::scan_visibility`].
+    ScanVisibility,
+    /// [`crate::MaintenanceStore::load_visibility`].
+    LoadVisibility,
+    /// [`crate::MaintenanceStore::remove_visibility`].
+    RemoveVisibility,
 }
 
 /// (operation, its name here, Temporal's data store, its method there, its `operation` label in metrics).
@@ -65,7 +73,7 @@ type Names = (Operation, &'static str, &'static str, &'static str, &'static str)
 
 /// One line per operation, in the order of their numbers. Where Temporal makes several calls for one
 /// of ours, the line names the one that stands for it on dashboards.
-const NAMES: [Names; 27] = {
+const NAMES: [Names; 31] = {
     use Operation as O;
     [
         (O::AcquireShard, "acquire_shard", "ShardStore", "UpdateShard", "UpdateShard"),
@@ -106,6 +114,22 @@ const NAMES: [Names; 27] = {
             "VisibilityStore",
             "CountWorkflowExecutions",
             "CountWorkflowExecutions",
+        ),
+        (O::Verify, "verify", "ExecutionStore", "ListConcreteExecutions", "ListConcreteExecutions"),
+        (O::ScanVisibility, "scan_visibility", "VisibilityStore", "ScanWorkflowExecutions", "ScanWorkflowExecutions"),
+        (
+            O::LoadVisibility,
+            "load_visibility",
+            "VisibilityStore",
+            "GetWorkflowExecution",
+            "VisibilityGetWorkflowExecution",
+        ),
+        (
+            O::RemoveVisibility,
+            "remove_visibility",
+            "VisibilityStore",
+            "DeleteWorkflowExecution",
+            "VisibilityDeleteWorkflowExecution",
         ),
     ]
 };
@@ -154,6 +178,6 @@ mod tests {
         for (position, operation) in Operation::all().enumerate() {
             assert_eq!(operation.index(), position, "{operation:?}");
         }
-        assert_eq!(Operation::CountVisibilityGroups.index() + 1, Operation::COUNT);
+        assert_eq!(Operation::RemoveVisibility.index() + 1, Operation::COUNT);
     }
 }

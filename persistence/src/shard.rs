@@ -222,8 +222,10 @@ pub trait ShardStore: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Vec<TimerRow>>;
 
-    /// Every run of the shard, a page at a time, starting at `from` (inclusive). The order is the store's
-    /// own and does not change; runs made or removed meanwhile may be missed or seen, others are listed once.
+    /// Every run of the shard, a page at a time, starting at `from` (inclusive), which need not exist. The order
+    /// is the store's own and does not change: runs of a namespace stand together, behind the key that has the
+    /// namespace and is otherwise empty or 0. Runs made or removed meanwhile may be missed or seen, others are
+    /// listed once.
     async fn list_executions(
         &self,
         shard: ShardId,

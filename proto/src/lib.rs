@@ -17,6 +17,11 @@ pub mod records {
     pub use crate::perdure::persistence::v1::*;
 }
 
+/// What operators ask of a running server beyond Temporal's API.
+pub mod admin {
+    pub use crate::perdure::admin::v1::*;
+}
+
 /// Tokens that clients hand back.
 pub mod tokens {
     pub use crate::perdure::token::v1::*;

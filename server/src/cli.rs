@@ -15,6 +15,10 @@ use perdure_proto::api::enums::IndexedValueType;
 use crate::{
     DynamicConfigOptions, LogFormat, LogLevel, LogOptions, StartDevOptions, StartError,
     error::EXIT_CODES,
+    operator::{
+        Operate,
+        flags::{DbCommand, DescribeFlags},
+    },
     options::{DEFAULT_NAMESPACE, DEFAULT_PORT},
 };
 
@@ -23,6 +27,8 @@ use crate::{
 pub enum Command {
     /// `server start-dev`
     StartDev(Box<StartDevOptions>),
+    /// `db` and `describe`
+    Operate(Operate),
     /// `--help` and `--version`: print this to stdout and end well.
     Print(String),
 }
@@ -34,9 +40,13 @@ where
     T: Into<OsString> + Clone,
 {
     match Cli::try_parse_from(arguments) {
-        Ok(Cli { command: TopCommand::Server { command: ServerCommand::StartDev(flags) }, global }) => {
-            flags.into_options(&global).map(|options| Command::StartDev(Box::new(options)))
-        }
+        Ok(Cli { command, global }) => match command {
+            TopCommand::Server { command: ServerCommand::StartDev(flags) } => {
+                flags.into_options(&global).map(|options| Command::StartDev(Box::new(options)))
+            }
+            TopCommand::Db { command } => Ok(Command::Operate(command.into_command(global.client.json()?))),
+            TopCommand::Describe(flags) => Ok(Command::Operate(flags.into_command(global.client.json()?))),
+        },
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
@@ -85,6 +95,15 @@ enum TopCommand {
         #[command(subcommand)]
         command: ServerCommand,
     },
+    /// Look after a database.
+    #[command(arg_required_else_help = true)]
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Show what a running server knows of itself, with -o json as JSON.
+    #[command(arg_required_else_help = true)]
+    Describe(DescribeFlags),
 }
 
 #[derive(Subcommand)]
@@ -248,6 +267,15 @@ impl UnbuiltFlags {
 }
 
 impl ClientFlags {
+    /// Whether JSON is asked for.
+    fn json(&self) -> Result<bool, StartError> {
+        match self.output.as_deref() {
+            None | Some("text") => Ok(false),
+            Some("json" | "jsonl") => Ok(true),
+            Some(other) => Err(StartError::Usage(format!("invalid --output {other:?}: it takes text or json"))),
+        }
+    }
+
     fn given(&self) -> Vec<&'static str> {
         given(&[
             ("--color", self.color.is_some()),

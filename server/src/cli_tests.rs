@@ -9,6 +9,7 @@ fn start_dev(flags: &[&str]) -> Result<StartDevOptions, String> {
     match parse(arguments).map_err(|error| error.to_string())? {
         Command::StartDev(options) => Ok(*options),
         Command::Print(text) => Err(text),
+        Command::Operate(command) => Err(format!("{command:?}")),
     }
 }
 
@@ -213,5 +214,57 @@ fn help_and_version_are_printed() {
         let command = parse(arguments).unwrap();
         let Command::Print(text) = command else { panic!("{command:?}") };
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+fn operate(arguments: &[&str]) -> Result<Operate, String> {
+    match parse(["perdure"].iter().chain(arguments)).map_err(|error| error.to_string())? {
+        Command::Operate(command) => Ok(command),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn commands_for_operators() {
+    let Ok(Operate::Check(check)) = operate(&["db", "check", "-f", "a.db", "--without-histories", "--rate", "5"])
+    else {
+        panic!("a check of a file")
+    };
+    assert_eq!((check.db_filename, check.address, check.repair), (Some("a.db".into()), None, false));
+    assert_eq!((check.without_histories, check.rate, check.json), (true, 5, false));
+    let arguments = ["db", "check", "--address", "h:1", "-n", "orders", "--repair", "-o", "json"];
+    let Ok(Operate::Check(check)) = operate(&arguments) else { panic!("a check of a server") };
+    assert_eq!((check.address.as_deref(), check.namespace.as_deref()), (Some("h:1"), Some("orders")));
+    assert!(check.repair && check.json && check.db_filename.is_none());
+    let Ok(Operate::Migrate(migrate)) = operate(&["db", "migrate", "-f", "a.db", "--dry-run"]) else {
+        panic!("a migration")
+    };
+    assert!(migrate.dry_run);
+    for subject in [
+        &["shard", "3"][..],
+        &["shard", "--workflow-id", "order-1", "-n", "orders"],
+        &["queue", "q", "--namespace", "orders"],
+        &["namespace", "orders"],
+        &["node", "--address", "h:1"],
+    ] {
+        let arguments: Vec<&str> = ["describe"].iter().chain(subject).copied().collect();
+        assert!(matches!(operate(&arguments), Ok(Operate::Describe(_))), "{arguments:?}");
+    }
+}
+
+#[test]
+fn commands_for_operators_that_make_no_sense() {
+    for (arguments, expected) in [
+        (&["db", "check"][..], "--db-filename <FILE>"),
+        (&["db", "check", "-f", "a.db", "--address", "h:1"], "cannot be used with"),
+        (&["db", "check", "-f", "a.db", "--repair"], "cannot be used with"),
+        (&["db", "migrate"], "--db-filename <FILE>"),
+        (&["describe", "shard"], "<NUMBER>"),
+        (&["describe", "shard", "x"], "invalid value 'x'"),
+        (&["describe", "queue"], "<NAME>"),
+        (&["describe", "node", "-o", "yaml"], "takes text or json"),
+    ] {
+        let error = operate(arguments).unwrap_err();
+        assert!(error.contains(expected) && !error.contains('\n'), "{arguments:?}: {error}");
     }
 }

@@ -49,6 +49,14 @@ pub enum StartError {
         /// What it holds.
         problem: String,
     },
+    /// A server that a command asks does not answer as it should.
+    #[error("cannot ask the server at {address}: {problem}")]
+    Server {
+        /// Its address.
+        address: String,
+        /// Why.
+        problem: String,
+    },
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -61,7 +69,7 @@ impl StartError {
             Self::Failed(_) => 1,
             Self::Usage(_) | Self::DynamicConfig(_) | Self::DynamicConfigFile { .. } => 2,
             Self::Address { .. } => 3,
-            Self::Database { .. } => 4,
+            Self::Database { .. } | Self::Server { .. } => 4,
             Self::Schema { .. } => 5,
         }
     }

@@ -13,6 +13,7 @@ pub mod listen;
 pub mod logging;
 pub mod metrics;
 mod node;
+pub mod operator;
 mod options;
 pub mod report;
 pub mod signals;

@@ -5,7 +5,9 @@ use std::{io::Write, process::ExitCode};
 use perdure_server::{
     StartError,
     cli::{self, Command},
-    logging, start_dev,
+    logging,
+    operator::operate,
+    start_dev,
 };
 
 /// Made for many small allocations on several threads.
@@ -29,6 +31,7 @@ fn run() -> Result<(), StartError> {
             let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(())
         }
+        Command::Operate(command) => operate(command),
         Command::StartDev(options) => {
             logging::start(options.log)?;
             start_dev(*options)

@@ -12,7 +12,7 @@ use std::{
 
 use perdure_config::DynamicConfig;
 use perdure_execution::archetype::{Actor, Registry};
-use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings};
+use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings, NodeFacts, NodeSource};
 use perdure_history::{History, HistoryParts, HistorySettings};
 use perdure_kernel::{Clock, ErrorKind, ServiceError, ServiceResult};
 use perdure_matching::{Matching, MatchingParts, QueueSettings};
@@ -23,10 +23,11 @@ use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
 use perdure_rpc::{HistoryClient, NamespaceService, QueueName, TaskType};
 use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
 use perdure_task_queue::workers::RegistrySettings;
+use perdure_worker::{Jobs, JobsParts, WorkerSettings};
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{StartError, actors::Actors, cluster};
+use crate::{StartError, VERSION, actors::Actors, cluster};
 
 /// Requests in flight at once, long polls included; more are refused with `RESOURCE_EXHAUSTED`.
 const REQUESTS_MAX: usize = 50_000;
@@ -45,6 +46,9 @@ const QUEUES_MAX: usize = 200_000;
 
 /// Stage of task queues in the order of stopping: before the history shards (10), which they call.
 const MATCHING_STAGE: u32 = 20;
+
+/// Stage of the server's own jobs in the order of stopping: first of all, since they call all others.
+const JOBS_STAGE: u32 = 30;
 
 /// Stage of the namespaces in the order of stopping: last, since everything reads them.
 const NAMESPACE_STAGE: u32 = 0;
@@ -121,17 +125,30 @@ impl Node {
             stage: MATCHING_STAGE,
             seed: options.seed.rotate_left(17),
         });
+        let archetypes = Arc::new(options.archetypes);
         let cache_bytes = options.config.settings().execution_cache_size();
         let parts = HistoryParts {
             store: Arc::clone(&store),
             shard_map: cluster.shard_map.clone(),
             namespaces: Arc::clone(&namespaces),
-            archetypes: Arc::new(options.archetypes),
+            archetypes: Arc::clone(&archetypes),
             callbacks: Arc::new(HttpSender::new()),
             settings: HistorySettings { owner: address.to_string(), cache_bytes, ..HistorySettings::default() },
             seed: options.seed,
         };
         history.start(&system, &parts, &matching.client());
+        let jobs = Jobs::start(
+            &system,
+            JobsParts {
+                store: Arc::clone(&store),
+                history: history.client(),
+                namespaces: Arc::clone(&namespaces),
+                archetypes,
+                settings: job_settings(&options.config),
+                stage: JOBS_STAGE,
+                seed: options.seed.rotate_left(7),
+            },
+        );
 
         let frontend = Frontend::new(FrontendParts {
             history: history.client(),
@@ -151,6 +168,8 @@ impl Node {
             clock,
             settings: frontend_settings(&options.config),
             permits: Permits::new("frontend requests", REQUESTS_MAX),
+            jobs: Arc::new(jobs),
+            node: facts(&system, matching),
             seed: options.seed.rotate_left(33),
         })
         .await;
@@ -204,9 +223,50 @@ async fn namespaces(
         settings,
         limits,
         new_id: cluster::ids(seed.rotate_left(49)),
+        delete_delay: {
+            let config = config.clone();
+            Arc::new(move || config.settings().deletion_delay())
+        },
         stage: NAMESPACE_STAGE,
     };
     Namespaces::start(system, options).await.map_err(|error| failed("namespaces cannot be read", &error))
+}
+
+/// What the node knows of itself.
+fn facts(system: &ActorSystem, matching: Matching) -> NodeSource {
+    let (system, started) = (system.clone(), system.clock().now());
+    Arc::new(move || NodeFacts {
+        version: VERSION.to_owned(),
+        started,
+        threads: system.thread_count(),
+        actors: system.actor_count(),
+        task_queues: matching.queue_count(),
+        resident_bytes: resident_bytes(),
+    })
+}
+
+/// Memory that this process holds, from `/proc`; 0 where there is none.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<u64> = resident.and_then(|text| text.trim().trim_end_matches("kB").trim().parse().ok());
+    kib.unwrap_or_default() * 1024
+}
+
+/// The knobs of the server's own jobs.
+fn job_settings(config: &DynamicConfig) -> perdure_worker::SettingsSource {
+    let config = config.clone();
+    let rate = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Arc::new(move || {
+        let jobs = config.settings().jobs();
+        WorkerSettings {
+            deletion_rate: rate(jobs.deletion_rate),
+            deletion_page: jobs.deletion_page,
+            scavenger: jobs.scavenger,
+            scavenger_rate: rate(jobs.scavenger_rate),
+            scavenger_histories: jobs.scavenger_histories,
+        }
+    })
 }
 
 /// The frontend's knobs, computed anew only when the configuration has changed.

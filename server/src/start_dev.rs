@@ -92,7 +92,7 @@ async fn open_store(options: &StartDevOptions) -> Result<SharedStore, StartError
 }
 
 /// The store's errors begin with the file's name, and so does the line that is shown.
-fn refused(path: &Path, error: &SqliteOpenError) -> StartError {
+pub(crate) fn refused(path: &Path, error: &SqliteOpenError) -> StartError {
     let text = error.to_string();
     let problem = text.strip_prefix(&*path.to_string_lossy()).map_or(&*text, str::trim_start);
     let (path, problem) = (path.to_owned(), problem.to_owned());

@@ -60,3 +60,25 @@ fn every_refusal_is_one_line_and_its_exit_code() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
+
+#[test]
+fn commands_for_operators_say_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(file("foreign.db"), "something else, and long enough").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for (arguments, code, expected) in [
+        (["db", "check", "--db-filename", &file("none.db")], 4, "there is no such file"),
+        (["db", "check", "--db-filename", &file("foreign.db")], 5, "is not a SQLite database"),
+        (["db", "migrate", "--db-filename", &file("none.db")], 4, "there is no such file"),
+        (["db", "check", "--address", &closed], 4, "nothing answers there"),
+        (["describe", "node", "--address", &closed], 4, "nothing answers there"),
+        (["describe", "node", "--address", "not an address"], 2, "it takes HOST:PORT"),
+    ] {
+        let (actual, stdout, stderr) = perdure(&arguments);
+        assert_eq!((actual, stdout.as_str()), (code, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.starts_with("perdure: ") && stderr.contains(expected), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    assert!(!std::path::Path::new(&file("none.db")).exists(), "a check makes no database");
+}

@@ -68,8 +68,8 @@ async fn what_is_not_served_says_so_by_name() {
     let status = answer.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     assert!(status.message().contains("CreateSchedule"), "{}", status.message());
-    let status = server.operator().delete_namespace(os::DeleteNamespaceRequest::default()).await.unwrap_err();
+    let status = server.operator().create_nexus_endpoint(os::CreateNexusEndpointRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("DeleteNamespace"), "{}", status.message());
+    assert!(status.message().contains("CreateNexusEndpoint"), "{}", status.message());
     server.stop().await;
 }

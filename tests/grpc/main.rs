@@ -9,6 +9,7 @@
 mod activities;
 mod activities_by_id;
 mod activity_operations;
+mod admin;
 mod callbacks;
 mod child_ends;
 mod child_refusals;
@@ -23,6 +24,7 @@ mod kit;
 mod lasting;
 mod list_filters;
 mod lists;
+mod namespace_deletion;
 mod namespaces;
 mod options;
 mod pauses;

@@ -3,9 +3,9 @@
 use perdure_frontend::{OPERATOR_SERVED, WORKFLOW_SERVED};
 
 use crate::{
-    activities, activities_by_id, activity_operations, cluster, deletes, describes, ends, histories, lists, namespaces,
-    options, pauses, queries, resets, signals, standalone_activities, starts, sticky, task_queues, update_with_start,
-    updates, workers, workflow_rules, workflow_tasks,
+    activities, activities_by_id, activity_operations, cluster, deletes, describes, ends, histories, lists,
+    namespace_deletion, namespaces, options, pauses, queries, resets, signals, standalone_activities, starts, sticky,
+    task_queues, update_with_start, updates, workers, workflow_rules, workflow_tasks,
 };
 
 /// A test by its function.
@@ -95,10 +95,11 @@ const WORKFLOW: [(&str, Test); 76] = [
 ];
 
 /// The same of OperatorService.
-const OPERATOR: [(&str, Test); 4] = [
+const OPERATOR: [(&str, Test); 5] = [
     ("AddSearchAttributes", lists::search_attributes_are_added_and_removed),
     ("RemoveSearchAttributes", lists::search_attributes_are_added_and_removed),
     ("ListSearchAttributes", cluster::search_attributes_are_listed),
+    ("DeleteNamespace", namespace_deletion::a_namespace_goes_and_its_name_is_free),
     ("ListClusters", cluster::the_cluster_tells_about_itself),
 ];
 

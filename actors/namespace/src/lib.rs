@@ -6,10 +6,12 @@
 //! not cached, and, while there are several nodes, what others have changed. A node that is alone reads
 //! nothing that nobody asked for.
 //!
-//! What the crate does not do: it checks no permissions and no rates, and it deletes no namespace.
+//! What the crate does not do: it checks no permissions and no rates, and it removes nothing that is in a
+//! namespace that is to be deleted: `perdure-worker` does.
 
 mod actor;
 mod aliases;
+mod delete;
 mod deprecate;
 mod describe;
 mod fault;
@@ -21,7 +23,7 @@ mod snapshots;
 mod update;
 mod write;
 
-pub use service::{Namespaces, Options, Settings};
+pub use service::{DelaySource, Namespaces, Options, Settings};
 pub use snapshots::LimitsSource;
 
 /// Name of the namespace that the server keeps for its own workflows.

@@ -13,20 +13,22 @@ use perdure_persistence::{SharedStore, namespace::NamespaceRow};
 use perdure_proto::{
     api::{
         enums::{IndexedValueType, NamespaceState},
+        operatorservice as os,
         rules::WorkflowRule,
         workflowservice as ws,
     },
     records,
 };
-use perdure_rpc::NamespaceService;
+use perdure_rpc::{NamespaceService, namespaces::Deletion};
 use perdure_runtime::{ActorRef, ActorSystem, Placement, Reply, Supervision};
 
 use crate::{
     LimitsSource, SYSTEM_NAMESPACE,
     actor::{Msg, NamespaceActor, Shared, load},
-    aliases, deprecate, describe, fault, list, register, rules,
+    aliases, delete, deprecate, describe, fault, list, register, rules,
     snapshots::{Entry, Snapshots, decode},
-    update, write,
+    update,
+    write::{self, Wanted},
 };
 
 /// The id of [`SYSTEM_NAMESPACE`], the same in every cluster.
@@ -71,9 +73,15 @@ pub struct Options {
     pub limits: LimitsSource,
     /// Makes ids: UUIDs as text.
     pub new_id: Arc<dyn Fn() -> String + Send + Sync>,
+    /// How long a namespace that is being deleted is kept when nothing is left in it and the request does not
+    /// say (`frontend.deleteNamespaceNamespaceDeleteDelay`).
+    pub delete_delay: DelaySource,
     /// When the actor is stopped: see [`Supervision::stage`].
     pub stage: u32,
 }
+
+/// Gives a delay that is in force.
+pub type DelaySource = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,6 +94,7 @@ pub struct Namespaces {
     shared: Arc<Shared>,
     settings: Settings,
     new_id: Arc<dyn Fn() -> String + Send + Sync>,
+    delete_delay: DelaySource,
     system: ActorSystem,
     actor: ActorRef<Msg>,
 }
@@ -103,7 +112,7 @@ impl Namespaces {
     ///
     /// The store fails.
     pub async fn start(system: &ActorSystem, options: Options) -> ServiceResult<Self> {
-        let Options { store, settings, limits, new_id, stage } = options;
+        let Options { store, settings, limits, new_id, delete_delay, stage } = options;
         let shared = Arc::new(Shared {
             store,
             snapshots: Snapshots::new(limits),
@@ -115,7 +124,7 @@ impl Namespaces {
             let shared = Arc::clone(&shared);
             move || NamespaceActor::new(Arc::clone(&shared))
         });
-        let namespaces = Self { shared, settings, new_id, system: system.clone(), actor };
+        let namespaces = Self { shared, settings, new_id, delete_delay, system: system.clone(), actor };
         namespaces.ensure_system().await?;
         Ok(namespaces)
     }
@@ -208,12 +217,8 @@ impl Namespaces {
     }
 
     async fn stored(&self, name: &str, id: &str) -> ServiceResult<Arc<Entry>> {
-        let store = &self.shared.store;
-        let (wanted, row) = match one_of(name, id)? {
-            Wanted::Name(name) => (name, write::read_name(store, name).await?),
-            Wanted::Id(id) => (id, write::read_id(store, &id.into()).await?),
-        };
-        self.shared.snapshots.publish(&row.ok_or_else(|| fault::not_found(wanted))?)
+        let row = one_of(name, id)?.read(&self.shared.store).await?;
+        self.shared.snapshots.publish(&row)
     }
 
     fn shown(&self, row: &NamespaceRow) -> ServiceResult<(ws::DescribeNamespaceResponse, bool)> {
@@ -221,11 +226,6 @@ impl Namespaces {
         let deleted = entry.namespace.state == NamespaceState::Deleted;
         Ok((describe::described(&entry, &self.settings), deleted))
     }
-}
-
-enum Wanted<'a> {
-    Name(&'a str),
-    Id(&'a str),
 }
 
 fn one_of<'a>(name: &'a str, id: &'a str) -> ServiceResult<Wanted<'a>> {
@@ -301,6 +301,44 @@ impl NamespaceService for Namespaces {
         let entry = self.change(&request.namespace, |record| Ok(deprecate::deprecate(record))).await?;
         tracing::info!(namespace = request.namespace, id = %entry.namespace.id, "namespace deprecated");
         Ok(ws::DeprecateNamespaceResponse {})
+    }
+
+    async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
+        let Shared { store, snapshots, .. } = &*self.shared;
+        let (wanted, now) = (delete::wanted(&request)?, self.now());
+        let delay = delete::delay(&request, (self.delete_delay)());
+        // From now on by id: the name changes hands.
+        let id = wanted.read(store).await?.id;
+        let mut refusal = fault::not_found(id.as_str());
+        for letters in delete::suffixes(&id) {
+            let mark =
+                |row: &NamespaceRow, record: &mut records::Namespace| delete::mark(row, record, letters, delay, now);
+            match write::rewrite(store, snapshots, Wanted::Id(id.as_str()), mark).await {
+                Ok(entry) => {
+                    let name = entry.namespace.name.clone();
+                    tracing::info!(namespace = name, %id, "namespace is being deleted");
+                    return Ok(os::DeleteNamespaceResponse { deleted_namespace: name });
+                }
+                Err(error) if error.kind == ErrorKind::NamespaceAlreadyExists => refusal = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn deletions(&self) -> Vec<Deletion> {
+        self.shared.snapshots.entries().iter().filter_map(|entry| delete::of(entry)).collect()
+    }
+
+    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.shared.snapshots.on_deletion(tell);
+    }
+
+    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()> {
+        let Shared { store, snapshots, .. } = &*self.shared;
+        store.delete_namespace(id).await.map_err(|error| fault::store(&error))?;
+        snapshots.forget(std::slice::from_ref(id));
+        Ok(())
     }
 
     async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {

@@ -1,6 +1,10 @@
 //! What this node knows of every namespace.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use perdure_kernel::{Limits, Namespace, NamespaceId, ServiceResult};
@@ -61,11 +65,15 @@ impl Maps {
 pub(crate) struct Snapshots {
     maps: ArcSwap<Maps>,
     limits: LimitsSource,
+    /// Told when a namespace is marked for deletion.
+    on_deletion: Mutex<Vec<Listener>>,
 }
+
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl Snapshots {
     pub(crate) fn new(limits: LimitsSource) -> Self {
-        Self { maps: ArcSwap::default(), limits }
+        Self { maps: ArcSwap::default(), limits, on_deletion: Mutex::default() }
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Namespace>> {
@@ -88,6 +96,15 @@ impl Snapshots {
         self.maps.load().by_id.keys().cloned().collect()
     }
 
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.maps.load().by_id.values().cloned().collect()
+    }
+
+    /// Has `tell` called whenever a namespace that is marked for deletion is taken in.
+    pub(crate) fn on_deletion(&self, tell: Listener) {
+        self.on_deletion.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+    }
+
     /// Takes in a row, unless a later version of it is known, and gives what is known then. A row whose
     /// record cannot be decoded is `DATA_LOSS`.
     pub(crate) fn publish(&self, row: &NamespaceRow) -> ServiceResult<Arc<Entry>> {
@@ -106,6 +123,11 @@ impl Snapshots {
                 Arc::new(maps)
             }
         });
+        // What stood there before is handed back.
+        let is_news = replaced.by_id.get(id).is_none_or(|known| known.version < fresh.version);
+        if is_news && fresh.record.deletion.is_some() {
+            self.on_deletion.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|tell| tell());
+        }
         replaced.by_id.get(id).filter(|known| known.version >= fresh.version).cloned().unwrap_or(fresh)
     }
 

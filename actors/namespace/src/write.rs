@@ -52,22 +52,59 @@ pub(crate) async fn create(
     }
 }
 
-/// Edits the record of a name and writes it under the version that was read. An edit that meets another
-/// writer is made again on what that one left.
+/// How a caller names a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted<'a> {
+    /// By its name.
+    Name(&'a str),
+    /// By its id.
+    Id(&'a str),
+}
+
+impl Wanted<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Id(id) => id,
+        }
+    }
+
+    /// The row, or that there is none.
+    pub(crate) async fn read(&self, store: &SharedStore) -> ServiceResult<NamespaceRow> {
+        let row = match self {
+            Self::Name(name) => read_name(store, name).await?,
+            Self::Id(id) => read_id(store, &NamespaceId::from(*id)).await?,
+        };
+        row.ok_or_else(|| fault::not_found(self.text()))
+    }
+}
+
+/// Edits the record of a name: see [`rewrite`].
 pub(crate) async fn change(
     store: &SharedStore,
     snapshots: &Snapshots,
     name: &str,
     mut edit: impl FnMut(&mut records::Namespace) -> ServiceResult<Edit> + Send,
 ) -> ServiceResult<Arc<Entry>> {
+    rewrite(store, snapshots, Wanted::Name(name), |row, record| edit(record).map(|edit| (row.name.clone(), edit))).await
+}
+
+/// Edits name and record of a namespace and writes them under the version that was read. An edit that meets
+/// another writer is made again on what that one left. `NAMESPACE_ALREADY_EXISTS` when its new name is taken.
+pub(crate) async fn rewrite(
+    store: &SharedStore,
+    snapshots: &Snapshots,
+    wanted: Wanted<'_>,
+    mut edit: impl FnMut(&NamespaceRow, &mut records::Namespace) -> ServiceResult<(String, Edit)> + Send,
+) -> ServiceResult<Arc<Entry>> {
     for _ in 0..ATTEMPTS_MAX {
-        let row = read_name(store, name).await?.ok_or_else(|| fault::not_found(name))?;
+        let row = wanted.read(store).await?;
         let mut record = decode(&row)?;
-        match edit(&mut record)? {
-            Edit::Same => return Ok(snapshots.publish_record(&row, record)),
-            Edit::Changed => {}
-        }
-        let edited = NamespaceRow { record: Bytes::from(record.encode_to_vec()), ..row };
+        let name = match edit(&row, &mut record)? {
+            (_, Edit::Same) => return Ok(snapshots.publish_record(&row, record)),
+            (name, Edit::Changed) => name,
+        };
+        let edited = NamespaceRow { name, record: Bytes::from(record.encode_to_vec()), ..row };
         let error = match store.update_namespace(edited.clone()).await {
             Ok(version) => return Ok(snapshots.publish_record(&NamespaceRow { version, ..edited }, record)),
             Err(error) => error,
@@ -79,17 +116,19 @@ pub(crate) async fn change(
                 if let Some(found) = read_id(store, &edited.id).await?
                     && found.version == edited.version + 1
                     && found.record == edited.record
+                    && found.name == edited.name
                 {
                     return Ok(snapshots.publish_record(&found, record));
                 }
             }
-            StoreErrorKind::LeaseLost
-            | StoreErrorKind::AlreadyExists
-            | StoreErrorKind::Unavailable
-            | StoreErrorKind::Corrupt => return Err(fault::store(&error)),
+            StoreErrorKind::AlreadyExists => return Err(fault::already_exists(&edited.name)),
+            StoreErrorKind::LeaseLost | StoreErrorKind::Unavailable | StoreErrorKind::Corrupt => {
+                return Err(fault::store(&error));
+            }
         }
     }
-    Err(ServiceError::unavailable(format!("namespace {name} is being changed by others; try again")))
+    let text = format!("namespace {} is being changed by others; try again", wanted.text());
+    Err(ServiceError::unavailable(text))
 }
 
 pub(crate) async fn read_name(store: &SharedStore, name: &str) -> ServiceResult<Option<NamespaceRow>> {

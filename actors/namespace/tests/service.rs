@@ -66,8 +66,14 @@ fn ids(seed: u64) -> Arc<dyn Fn() -> String + Send + Sync> {
 
 async fn node_with(store: &SharedStore, seed: u64, limits: LimitsSource) -> Namespaces {
     let system = ActorSystem::local(Arc::new(TokioClock::new(Timestamp::from_nanos(1_700_000_000_000_000_000))));
-    let options =
-        Options { store: Arc::clone(store), settings: Settings::default(), limits, new_id: ids(seed), stage: 1 };
+    let options = Options {
+        store: Arc::clone(store),
+        settings: Settings::default(),
+        limits,
+        new_id: ids(seed),
+        delete_delay: Arc::new(|| Duration::ZERO),
+        stage: 1,
+    };
     Namespaces::start(&system, options).await.unwrap()
 }
 

@@ -13,6 +13,7 @@ use perdure_runtime::{Permit, Recipient};
 use crate::{
     Ask, Caller, QueueName,
     ask::calls,
+    care::{DescribeShard, MendRun, RemoveRun, ShardDescription},
     family::{ChildClosed, ChildStart, ExternalCancel, ExternalSignal, FirstTask, ParentClosed},
 };
 
@@ -179,6 +180,12 @@ calls! {
         ChildClosed(Box<ChildClosed>) -> ();
         /// From a parent that has closed: its policy is applied.
         ParentClosed(ParentClosed) -> ();
+        /// From the server itself: removes a run. Answers whether it was there; it is gone soon after.
+        RemoveRun(RemoveRun) -> bool;
+        /// From the server itself: writes anew what is derived from the run's record.
+        MendRun(MendRun) -> ();
+        /// About the shard as a whole; answered at once, whatever else it does.
+        DescribeShard(DescribeShard) -> ShardDescription;
     }
 }
 
@@ -209,7 +216,10 @@ impl HistoryClient {
     /// Sends a call to the shard that holds `key`. A call that cannot be delivered is answered
     /// `UNAVAILABLE`; nothing happened then.
     pub fn send(&self, key: &BusinessKey, call: HistoryCall) {
-        let shard = self.directory.shard_map().shard_of(key);
+        self.send_to_shard(self.directory.shard_map().shard_of(key), call);
+    }
+
+    fn send_to_shard(&self, shard: ShardId, call: HistoryCall) {
         let Some(recipient) = self.directory.shard(shard) else {
             return call
                 .refuse(ServiceError::unavailable(format!("shard {shard} has no owner at the moment; try again")));
@@ -241,6 +251,22 @@ impl HistoryClient {
         let reply: Box<dyn Any + Send> = self.ask(&key, caller, Box::new(act), permit).await?;
         let foreign = |_| ServiceError::new(ErrorKind::Internal, "an execution of another archetype answered");
         reply.downcast().map(|reply| *reply).map_err(foreign)
+    }
+
+    /// The ranges in force.
+    pub fn shard_map(&self) -> Arc<ShardMap> {
+        self.directory.shard_map()
+    }
+
+    /// Asks a shard about itself.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when it has no owner or is restarting.
+    pub async fn describe_shard(&self, shard: ShardId, caller: Caller) -> ServiceResult<ShardDescription> {
+        let (ask, answer) = Ask::new(caller, DescribeShard, None);
+        self.send_to_shard(shard, HistoryCall::DescribeShard(ask));
+        answer.await
     }
 
     /// Sends a request and waits for its answer.

@@ -6,8 +6,10 @@
 //! when it is not.
 
 pub mod ask;
+pub mod care;
 pub mod family;
 pub mod history;
+pub mod jobs;
 pub mod matching;
 pub mod namespaces;
 pub mod queue_name;

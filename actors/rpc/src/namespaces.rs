@@ -3,8 +3,23 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use perdure_kernel::{Namespace, NamespaceId, ServiceResult};
-use perdure_proto::api::{enums::IndexedValueType, rules::WorkflowRule, workflowservice as ws};
+use perdure_kernel::{Namespace, NamespaceId, ServiceResult, Timestamp};
+use perdure_proto::api::{enums::IndexedValueType, operatorservice as os, rules::WorkflowRule, workflowservice as ws};
+
+/// A namespace that is being deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The namespace.
+    pub id: NamespaceId,
+    /// Its name now.
+    pub name: String,
+    /// Its name before, which is free.
+    pub former_name: String,
+    /// When its deletion was asked for.
+    pub requested_at: Timestamp,
+    /// Not before this is the namespace itself removed.
+    pub remove_at: Timestamp,
+}
 
 /// Namespaces as the frontend and the shards see them: snapshots to read, requests to change them.
 #[async_trait]
@@ -33,6 +48,18 @@ pub trait NamespaceService: Send + Sync + 'static {
 
     /// `DeprecateNamespace`.
     async fn deprecate(&self, request: ws::DeprecateNamespaceRequest) -> ServiceResult<ws::DeprecateNamespaceResponse>;
+
+    /// `DeleteNamespace`: marks the namespace and gives it another name. What is in it is removed afterwards.
+    async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse>;
+
+    /// Namespaces that are being deleted, as far as they are known here.
+    fn deletions(&self) -> Vec<Deletion>;
+
+    /// Has `tell` called whenever another namespace is to be deleted. It must not wait.
+    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>);
+
+    /// Removes a namespace that is being deleted. One that is gone is no error.
+    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()>;
 
     /// Gives a namespace custom search attributes. Names that it has are left as they are.
     async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()>;

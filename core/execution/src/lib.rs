@@ -12,6 +12,7 @@
 
 pub mod activity;
 pub mod archetype;
+pub mod audit;
 pub mod completion;
 pub mod env;
 mod failures;

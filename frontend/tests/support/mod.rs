@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings, NamespaceService};
+use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings, NamespaceService, NodeFacts};
 use perdure_kernel::{
     Clock, ErrorKind, Namespace, NamespaceId, ServiceError, ServiceResult, ShardId, ShardMap, Timestamp,
     clock::ManualClock,
@@ -16,7 +16,7 @@ use perdure_kernel::{
 use perdure_proto::{
     api::{
         enums::{IndexedValueType, NamespaceState},
-        workflowservice as ws,
+        operatorservice as os, workflowservice as ws,
     },
     google::rpc,
     temporal::api::{
@@ -26,6 +26,8 @@ use perdure_proto::{
 };
 use perdure_rpc::{
     HistoryCall, HistoryClient, HistoryDirectory, MatchingCall, MatchingClient, MatchingDirectory, QueueName,
+    jobs::{CheckEnd, CheckScope, CheckSummary, DeletionProgress, FindingSink, JobService},
+    namespaces::Deletion,
 };
 use perdure_runtime::{ActorRef, Permits, Recipient};
 use prost::Message;
@@ -84,6 +86,8 @@ impl TestServer {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             settings: Arc::new(move || Arc::clone(&settings)),
             permits: permits.clone(),
+            jobs: Arc::new(NoJobs),
+            node: Arc::new(NodeFacts::default),
             seed: 7,
         })
         .await;
@@ -258,6 +262,20 @@ impl NamespaceService for Namespaces {
         Ok(ws::DeprecateNamespaceResponse::default())
     }
 
+    async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
+        Ok(os::DeleteNamespaceResponse { deleted_namespace: request.namespace })
+    }
+
+    fn deletions(&self) -> Vec<Deletion> {
+        Vec::new()
+    }
+
+    fn on_deletion(&self, _tell: Box<dyn Fn() + Send + Sync>) {}
+
+    async fn remove(&self, _id: &NamespaceId) -> ServiceResult<()> {
+        Ok(())
+    }
+
     async fn add_attributes(&self, _name: &str, _attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {
         Ok(())
     }
@@ -286,5 +304,22 @@ impl NamespaceService for Namespaces {
         _namespace: &str,
     ) -> ServiceResult<std::collections::BTreeMap<String, perdure_proto::api::rules::WorkflowRule>> {
         Ok(std::collections::BTreeMap::new())
+    }
+}
+
+/// A server without jobs.
+struct NoJobs;
+
+impl JobService for NoJobs {
+    fn check(&self, _scope: CheckScope, _findings: Box<dyn FindingSink>) -> CheckEnd {
+        Box::pin(async { Ok(CheckSummary::default()) })
+    }
+
+    fn last_check(&self) -> Option<CheckSummary> {
+        None
+    }
+
+    fn deletion(&self, _namespace: &NamespaceId) -> Option<DeletionProgress> {
+        None
     }
 }

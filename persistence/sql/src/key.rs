@@ -102,6 +102,11 @@ pub(crate) fn queue_prefix(namespace_id: &NamespaceId) -> Vec<u8> {
     bytes
 }
 
+/// The namespace of a key that starts with [`queue_prefix`].
+pub(crate) fn namespace_of(mut bytes: &[u8]) -> Option<NamespaceId> {
+    Some(NamespaceId(take_id(&mut bytes)?.into()))
+}
+
 /// The queue that [`queue`] encoded.
 pub(crate) fn decode_queue(mut bytes: &[u8]) -> Option<QueueKey> {
     let namespace_id = NamespaceId(take_id(&mut bytes)?.into());

@@ -5,4 +5,4 @@
 mod key;
 mod sqlite;
 
-pub use sqlite::{SqliteLocation, SqliteOpenError, SqliteOptions, SqliteStore, SqliteSynchronous};
+pub use sqlite::{SqliteLocation, SqliteOpenError, SqliteOptions, SqliteSchema, SqliteStore, SqliteSynchronous};

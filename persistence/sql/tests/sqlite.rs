@@ -7,7 +7,8 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use perdure_kernel::{ExecutionKey, NamespaceId, ShardId};
 use perdure_persistence::{
-    ClusterStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore, VisibilityStore,
+    ClusterStore, MaintenanceStore, NamespaceStore, ShardStore, StoreErrorKind, TaskQueueStore, VisibilityStore,
+    maintenance::Remains,
     shard::{CurrentRunWrite, Direction, ExecutionOp, ExecutionWrite, HistoryBatch, ShardCommit},
     task_queue::{BacklogTask, QueueKey, TaskPosition},
 };
@@ -322,5 +323,45 @@ async fn a_backlog_of_version_1_is_taken_over() {
         .map(|task| (task.position.pass, task.position.id, task.expires_at.as_nanos(), task.task.as_ref()))
         .collect();
     assert_eq!(found, [(0, 11, 0, &b"first"[..]), (0, 12, 99, &b"second"[..])]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_nothing_is_found_and_removed() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = open(&path).await;
+    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+    store.commit(commit(range_id, 1, None, 10)).await.unwrap();
+    assert_eq!(store.verify(true).await.unwrap(), []);
+
+    let mut other = raw(&path).await;
+    for statement in [
+        "INSERT INTO item(run, kind, name, value) VALUES (999, 1, 'a', x'00')",
+        "INSERT INTO history(run, first_id, last_id, events) VALUES (999, 1, 2, x'00'), (999, 3, 3, x'00')",
+        "INSERT INTO visibility_attribute(run, field, position, scope, value) VALUES (999, 'kA', 0, x'00', 'v')",
+        "INSERT INTO queue_task(queue, level, pass, id) VALUES (999, 1, 1, 1)",
+        "INSERT INTO current_run(business, run_id) VALUES (x'0000', x'00')",
+    ] {
+        sqlx::query(statement).execute(&mut other).await.unwrap();
+    }
+    let seen = |all: &[Remains]| -> Vec<(&'static str, bool)> {
+        all.iter().map(|remains| (remains.problem, remains.removed)).collect()
+    };
+    let found = store.verify(false).await.unwrap();
+    let problems = [
+        "item_without_run",
+        "history_without_run",
+        "attribute_without_row",
+        "task_without_queue",
+        "pointer_to_nothing",
+    ];
+    assert_eq!(seen(&found), problems.map(|problem| (problem, false)));
+    assert_eq!(found[1].text, "2 history batches of runs that do not exist");
+    // A pointer may be what a shard rests on: it stays.
+    let removed = store.verify(true).await.unwrap();
+    assert_eq!(seen(&removed), problems.map(|problem| (problem, problem != "pointer_to_nothing")));
+    assert_eq!(seen(&store.verify(false).await.unwrap()), [("pointer_to_nothing", false)]);
+    assert!(store.load_execution(SHARD, &key(1)).await.unwrap().is_some());
     store.close().await;
 }

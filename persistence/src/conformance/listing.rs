@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use perdure_kernel::ExecutionKey;
 
-use super::sample::{ALL, OTHER_SHARD, SHARD, acquire, commit, delete, key, put, run_id};
+use super::sample::{ALL, OTHER_SHARD, SHARD, acquire, commit, delete, key, key_of, put, run_id};
 use crate::{SharedStore, shard::ExecutionPage};
 
 /// 61 runs, some of one business id.
@@ -58,4 +58,25 @@ pub async fn an_unknown_shard_lists_nothing(store: SharedStore) {
     write(&store).await;
     assert_eq!(store.list_executions(OTHER_SHARD, None, ALL).await, Ok(ExecutionPage::default()));
     assert_eq!(store.list_executions(OTHER_SHARD, Some(&key(1)), ALL).await, Ok(ExecutionPage::default()));
+}
+
+/// From the key that has nothing but the namespace, whatever other namespaces and archetypes there are.
+pub async fn a_namespace_is_listed_from_its_empty_key(store: SharedStore) {
+    let range_id = acquire(&store).await;
+    let namespaces = ["a", "b", "2f1d4d1c-6a0e-4d4f-9a52-0f3f3c1f9a11", "b\0", "ba"];
+    let ids = ["", "order", "2f1d4d1c-6a0e-4d4f-9a52-0f3f3c1f9a12"];
+    let mut keys = Vec::new();
+    for namespace in namespaces {
+        for archetype in [1, 2, 1000] {
+            keys.extend(ids.map(|id| key_of(namespace, archetype, id, &run_id(7))));
+        }
+    }
+    store.commit(commit(range_id, keys.iter().map(|key| put(key, None, 1)).collect())).await.unwrap();
+    for namespace in namespaces {
+        let from = key_of(namespace, 0, "", "");
+        let listed = store.list_executions(SHARD, Some(&from), ALL).await.unwrap().keys;
+        let is_of = |key: &&ExecutionKey| key.business.namespace_id.as_str() == namespace;
+        let first: BTreeSet<_> = listed.iter().take_while(is_of).collect();
+        assert_eq!(first, keys.iter().filter(is_of).collect(), "{namespace:?}");
+    }
 }

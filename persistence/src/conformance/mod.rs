@@ -118,6 +118,7 @@ macro_rules! conformance_suite {
             listing::pages_cover_every_run_once,
             listing::a_page_starts_at_its_key,
             listing::an_unknown_shard_lists_nothing,
+            listing::a_namespace_is_listed_from_its_empty_key,
             atomicity::everything_of_a_commit_is_applied,
             atomicity::one_wrong_version_leaves_nothing,
             atomicity::one_wrong_pointer_leaves_nothing,

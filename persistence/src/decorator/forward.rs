@@ -7,7 +7,9 @@ use perdure_visibility::{GroupBy, Query, SortKey};
 
 use super::{Decorated, Interceptor};
 use crate::{
-    ClusterStore, NamespaceStore, Operation, ShardStore, StoreResult, TaskQueueStore, VisibilityStore,
+    ClusterStore, MaintenanceStore, NamespaceStore, Operation, ShardStore, StoreResult, TaskQueueStore,
+    VisibilityStore,
+    maintenance::Remains,
     namespace::NamespaceRow,
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
@@ -177,5 +179,24 @@ impl<S: VisibilityStore + ?Sized, I: Interceptor> VisibilityStore for Decorated<
     ) -> StoreResult<Vec<(String, u64)>> {
         let call = self.inner.count_visibility_groups(namespace, query, by);
         self.interceptor.around(Operation::CountVisibilityGroups, call).await
+    }
+}
+
+#[async_trait]
+impl<S: MaintenanceStore + ?Sized, I: Interceptor> MaintenanceStore for Decorated<S, I> {
+    async fn verify(&self, remove: bool) -> StoreResult<Vec<Remains>> {
+        self.interceptor.around(Operation::Verify, self.inner.verify(remove)).await
+    }
+
+    async fn scan_visibility(&self, after: Option<&ExecutionKey>, limit: usize) -> StoreResult<Vec<VisibilityRecord>> {
+        self.interceptor.around(Operation::ScanVisibility, self.inner.scan_visibility(after, limit)).await
+    }
+
+    async fn load_visibility(&self, runs: &[ExecutionKey]) -> StoreResult<Vec<Option<VisibilityRecord>>> {
+        self.interceptor.around(Operation::LoadVisibility, self.inner.load_visibility(runs)).await
+    }
+
+    async fn remove_visibility(&self, runs: &[ExecutionKey]) -> StoreResult<()> {
+        self.interceptor.around(Operation::RemoveVisibility, self.inner.remove_visibility(runs)).await
     }
 }

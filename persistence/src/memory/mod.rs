@@ -4,6 +4,7 @@
 //! short synchronous sections only. Values are kept as they are handed in, so a value that is a slice of
 //! a larger buffer keeps that buffer alive.
 
+mod maintenance;
 mod registry;
 mod shard;
 mod task_queue;

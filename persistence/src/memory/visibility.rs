@@ -4,7 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    ops::Bound::{Excluded, Unbounded},
+    ops::Bound::{Excluded, Included, Unbounded},
     sync::Arc,
 };
 
@@ -67,6 +67,24 @@ impl Visibility {
         if records.places.is_empty() {
             self.namespaces.remove(&key.business.namespace_id);
         }
+    }
+}
+
+/// Records as they are, whatever they say.
+impl Visibility {
+    /// Those behind `after`, in the order of their keys.
+    pub(super) fn scan(&self, after: Option<&ExecutionKey>, limit: usize) -> Vec<VisibilityRecord> {
+        let first = after.map(|after| &after.business.namespace_id);
+        let namespaces = self.namespaces.range::<NamespaceId, _>((first.map_or(Unbounded, Included), Unbounded));
+        let keys = namespaces.flat_map(|(_, records)| {
+            records.places.range::<ExecutionKey, _>((after.map_or(Unbounded, Excluded), Unbounded)).map(|(key, _)| key)
+        });
+        keys.take(limit).filter_map(|key| self.get(key)).collect()
+    }
+
+    pub(super) fn get(&self, key: &ExecutionKey) -> Option<VisibilityRecord> {
+        let records = self.namespaces.get(&key.business.namespace_id)?;
+        Some((**records.sorted.get(records.places.get(key)?)?).clone())
     }
 }
 

@@ -12,6 +12,7 @@ use perdure_config::{Assignment, DynamicConfig, Sources, load};
 use perdure_persistence::{SharedStore, memory::MemoryStore};
 use perdure_proto::{
     api::enums::IndexedValueType,
+    perdure::admin::v1::admin_service_client::AdminServiceClient,
     temporal::api::{
         operatorservice::v1::operator_service_client::OperatorServiceClient,
         workflowservice::v1::workflow_service_client::WorkflowServiceClient,
@@ -114,6 +115,11 @@ impl Server {
     /// OperatorService.
     pub(crate) fn operator(&self) -> OperatorServiceClient<Channel> {
         OperatorServiceClient::new(self.channel.clone())
+    }
+
+    /// The service for operators that only this server has.
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     /// What other services are reached through.

@@ -30,6 +30,11 @@ impl Cache {
         Self { budget, bytes: 0, ticks: 0, order: BTreeMap::new(), lazy: VecDeque::new(), lazy_flush }
     }
 
+    /// Bytes used, and the most there may be.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.bytes, self.budget)
+    }
+
     /// Notes that an id was used, and what it takes now.
     pub(super) fn touch(&mut self, key: &BusinessKey, holder: &mut Holder) {
         self.order.remove(&holder.used);

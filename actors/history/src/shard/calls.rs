@@ -47,6 +47,12 @@ impl Shard {
         call: HistoryCall,
         ctx: &mut Ctx<Self>,
     ) {
+        let call = match call {
+            HistoryCall::RemoveRun(ask) => return self.remove_run(key, holder, found.ok(), ask, ctx),
+            HistoryCall::MendRun(ask) => return self.mend_run(key, holder, found.ok(), ask),
+            HistoryCall::DescribeShard(ask) => return ask.reply.send(Ok(self.describe(ctx.now()))),
+            other => other,
+        };
         if key.archetype == Archetype::ACTIVITY {
             return self.ask_activity(key, holder, found.ok(), call, ctx);
         }
@@ -205,7 +211,10 @@ impl Shard {
                 None => self.change(target, ask, family::decide_child_closed, |()| (), ctx),
             },
             HistoryCall::ParentClosed(ask) => self.change(target, ask, family::decide_parent_closed, |()| (), ctx),
-            HistoryCall::Act(_)
+            HistoryCall::RemoveRun(_)
+            | HistoryCall::MendRun(_)
+            | HistoryCall::DescribeShard(_)
+            | HistoryCall::Act(_)
             | HistoryCall::StartChild(_)
             | HistoryCall::StartWorkflow(_)
             | HistoryCall::SignalWithStart(_)

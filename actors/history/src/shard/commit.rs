@@ -43,6 +43,8 @@ pub(super) type AfterCommit = Box<dyn FnOnce(&mut Shard, ServiceResult<()>, &mut
 pub(super) struct Pipeline {
     open: Batch,
     in_flight: Option<Vec<Staged>>,
+    /// When the commit in flight was sent.
+    sent: Timestamp,
 }
 
 /// Decisions to write together.
@@ -76,6 +78,11 @@ impl Pipeline {
     pub(super) fn push(&mut self, write: ExecutionWrite, staged: Staged) {
         self.open.executions.push(write);
         self.open.staged.push(staged);
+    }
+
+    /// How long a commit has been on its way; `None` without one.
+    pub(super) fn commit_age(&self, now: Timestamp) -> Option<std::time::Duration> {
+        self.in_flight.as_ref().map(|_| now.since(self.sent))
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -222,6 +229,7 @@ impl Shard {
         commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK, ctx.now());
         metrics::histogram!("shard_commit_executions").record(commit.executions.len() as f64);
         self.pipeline.in_flight = Some(batch.staged);
+        self.pipeline.sent = ctx.now();
         let (store, epoch) = (self.store.clone(), self.epoch);
         ctx.spawn_io(async move { store.commit(commit).await }, move |result| ShardMsg::Committed { epoch, result });
     }

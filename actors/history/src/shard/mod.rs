@@ -4,6 +4,7 @@ mod actor;
 mod asked;
 mod cache;
 mod calls;
+mod care;
 mod commit;
 mod events;
 mod family;
@@ -35,7 +36,7 @@ use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
 use perdure_outbound::CallbackSender;
 use perdure_persistence::SharedStore;
-use perdure_rpc::{HistoryClient, MatchingClient, NamespaceService};
+use perdure_rpc::{HistoryCall, HistoryClient, MatchingClient, NamespaceService};
 use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
@@ -214,6 +215,7 @@ impl Actor for Shard {
 
     fn handle(&mut self, msg: ShardMsg, ctx: &mut Ctx<Self>) {
         match msg {
+            ShardMsg::Call(HistoryCall::DescribeShard(ask)) => ask.reply.send(Ok(self.describe(ctx.now()))),
             ShardMsg::Call(call) => self.accept(Job::Call(call), ctx),
             ShardMsg::LeaseTaken(taken) => self.lease_taken(taken, ctx),
             ShardMsg::Loaded(loaded) if loaded.epoch == self.epoch => self.loaded(*loaded, ctx),

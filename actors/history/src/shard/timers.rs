@@ -150,6 +150,12 @@ impl TimerQueue {
         }
     }
 
+    /// Timers in memory, when the first of them is due, and until when all stored ones are among them (`None`:
+    /// all are).
+    pub(super) fn describe(&self) -> (usize, Option<Timestamp>, Option<Timestamp>) {
+        (self.entries.len(), self.first_due(), (self.horizon < END).then_some(self.horizon.0))
+    }
+
     /// When the next timer is due, or the next page of them.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let page = self.wants_page().then_some(self.read_at);

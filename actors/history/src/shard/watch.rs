@@ -39,6 +39,11 @@ impl Watchers {
         self.waiting.insert(self.next, Watcher { key: key.clone(), until, ask });
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// When the next reader gives up.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)

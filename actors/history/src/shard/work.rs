@@ -129,6 +129,7 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         let archetype = archetype.map_or(Archetype::WORKFLOW, Archetype);
         (BusinessKey { archetype, ..BusinessKey::workflow(namespace, business_id) }, selector)
     };
+    let run = |run: &ExecutionKey| (run.business.clone(), Selector::Run(Arc::clone(&run.run_id)));
     let activity = |namespace: &NamespaceId, token: &tokens::ActivityTask| {
         if token.workflow_id.is_empty() {
             (BusinessKey::activity(namespace, &token.activity_id), Selector::of(&token.run_id))
@@ -184,9 +185,7 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         HistoryCall::StartWorkflowTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
         HistoryCall::StartActivityTask(ask) => task(&ask.caller.namespace.id, &ask.request.task),
         HistoryCall::StartChild(ask) => named(&ask.caller.namespace.id, &ask.request.request.workflow_id, ""),
-        HistoryCall::FirstTask(ask) => {
-            (ask.request.run.business.clone(), Selector::Run(Arc::clone(&ask.request.run.run_id)))
-        }
+        HistoryCall::FirstTask(ask) => run(&ask.request.run),
         HistoryCall::SignalExternal(ask) => {
             execution(&ask.caller.namespace.id, ask.request.request.workflow_execution.as_ref())
         }
@@ -199,9 +198,11 @@ fn target_of_call(call: &HistoryCall) -> (BusinessKey, Selector) {
         }
         // Whichever run of the chain is the present one.
         HistoryCall::ParentClosed(ask) => named(&ask.caller.namespace.id, &ask.request.workflow_id, ""),
-        HistoryCall::StartQueryTask(ask) => {
-            (ask.request.run.business.clone(), Selector::Run(Arc::clone(&ask.request.run.run_id)))
-        }
+        HistoryCall::StartQueryTask(ask) => run(&ask.request.run),
+        HistoryCall::RemoveRun(ask) => run(&ask.request.run),
+        HistoryCall::MendRun(ask) => run(&ask.request.run),
+        // Answered before it becomes work; it is about no execution.
+        HistoryCall::DescribeShard(ask) => named(&ask.caller.namespace.id, "", ""),
     }
 }
 

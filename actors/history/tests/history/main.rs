@@ -10,6 +10,7 @@ mod activities;
 mod archetypes;
 mod cache;
 mod callbacks;
+mod care;
 mod children;
 mod commits;
 mod crashes;

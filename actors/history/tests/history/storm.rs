@@ -135,6 +135,10 @@ async fn ride(seed: u64) {
         }
     }
     storm.calm = true;
+    if storm.world.shards == 1 {
+        settle().await;
+        assert_eq!(super::care::problems(&storm.world).await, [], "seed {seed}");
+    }
     for (id, run_id) in ids.iter().zip(&runs) {
         let described = storm.insist(|node| node.send(id, describe(id))).await.unwrap();
         let info = described.workflow_execution_info.unwrap();

@@ -7,8 +7,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use perdure_kernel::{Namespace, NamespaceId, ServiceError, ServiceResult};
-use perdure_proto::api::{enums::IndexedValueType, workflowservice as ws};
-use perdure_rpc::NamespaceService;
+use perdure_proto::api::{enums::IndexedValueType, operatorservice as os, workflowservice as ws};
+use perdure_rpc::{NamespaceService, namespaces::Deletion};
 
 /// The namespace of the tests.
 pub(crate) struct Namespaces {
@@ -87,6 +87,20 @@ impl NamespaceService for Namespaces {
         &self,
         _request: ws::DeprecateNamespaceRequest,
     ) -> ServiceResult<ws::DeprecateNamespaceResponse> {
+        not_played()
+    }
+
+    async fn delete(&self, _request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
+        not_played()
+    }
+
+    fn deletions(&self) -> Vec<Deletion> {
+        Vec::new()
+    }
+
+    fn on_deletion(&self, _tell: Box<dyn Fn() + Send + Sync>) {}
+
+    async fn remove(&self, _id: &NamespaceId) -> ServiceResult<()> {
         not_played()
     }
 

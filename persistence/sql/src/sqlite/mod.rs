@@ -9,6 +9,7 @@
 
 mod commit;
 mod error;
+mod maintain;
 mod open;
 mod options;
 #[cfg(test)]
@@ -21,6 +22,6 @@ mod store;
 mod visibility;
 mod writer;
 
-pub use open::SqliteOpenError;
+pub use open::{SqliteOpenError, SqliteSchema};
 pub use options::{SqliteLocation, SqliteOptions, SqliteSynchronous};
 pub use store::SqliteStore;

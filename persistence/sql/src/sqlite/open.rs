@@ -75,6 +75,15 @@ pub enum SqliteOpenError {
     },
 }
 
+/// Which schema a database has, and which this build reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqliteSchema {
+    /// Its version; 0 for an empty file.
+    pub found: u32,
+    /// The newest version that this build knows.
+    pub known: u32,
+}
+
 /// Bytes of a page of a new database. A page holds about ten records or history batches; measured, twice
 /// SQLite's own default writes a fifth more executions a second, and more gains nothing.
 const PAGE_SIZE: &str = "8192";
@@ -133,6 +142,15 @@ impl Connector {
         // Takes the write lock even when there is nothing to do: a file that can only be read is found now.
         self.upgrade(&mut conn, version).await?;
         Ok(conn)
+    }
+
+    /// The schema of a database that is there. Changes nothing.
+    pub(super) async fn schema(&self) -> Result<SqliteSchema, SqliteOpenError> {
+        let connect = self.connect.clone().create_if_missing(false).pragma("query_only", "ON");
+        let mut conn = connect.connect().await.map_err(|error| self.refuse(&error))?;
+        let found = self.inspect(&mut conn).await?;
+        conn.close().await.map_err(|error| self.refuse(&error))?;
+        Ok(SqliteSchema { found, known: SCHEMA.current() })
     }
 
     /// The pool of reading connections, all still to be opened.

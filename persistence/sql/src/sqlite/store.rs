@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp, VisibilityRecord};
 use perdure_persistence::{
-    ClusterStore, NamespaceStore, Operation, ShardStore, StoreError, StoreErrorKind, StoreResult, TaskQueueStore,
-    VisibilityStore,
+    ClusterStore, MaintenanceStore, NamespaceStore, Operation, ShardStore, StoreError, StoreErrorKind, StoreResult,
+    TaskQueueStore, VisibilityStore,
+    maintenance::Remains,
     namespace::NamespaceRow,
     shard::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
@@ -21,7 +22,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    SqliteOpenError, SqliteOptions,
+    SqliteOpenError, SqliteOptions, SqliteSchema, maintain,
     open::Connector,
     queue::{QueueChange, QueueWrite},
     read, registry, visibility,
@@ -51,6 +52,11 @@ impl SqliteStore {
         let (requests, receiver) = mpsc::channel(QUEUE_CAPACITY);
         let writer = tokio::spawn(Writer::new(connector, conn, receiver).run());
         Ok(Self { requests, readers, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Which schema a database has that is there. Changes nothing.
+    pub async fn schema(options: SqliteOptions) -> Result<SqliteSchema, SqliteOpenError> {
+        Connector::new(options)?.schema().await
     }
 
     async fn write(&self, operation: Operation, write: Write) -> StoreResult<Written> {
@@ -261,5 +267,32 @@ impl VisibilityStore for SqliteStore {
         by: &GroupBy,
     ) -> StoreResult<Vec<(String, u64)>> {
         visibility::groups(&self.readers, namespace, query, by).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for SqliteStore {
+    async fn verify(&self, remove: bool) -> StoreResult<Vec<Remains>> {
+        let mut all = Vec::new();
+        for (kind, mut remains) in maintain::look(&self.readers).await? {
+            if let Some(kind) = kind.filter(|_| remove) {
+                self.write(Operation::Verify, Write::RemoveRemains(kind)).await?;
+                remains.removed = true;
+            }
+            all.push(remains);
+        }
+        Ok(all)
+    }
+
+    async fn scan_visibility(&self, after: Option<&ExecutionKey>, limit: usize) -> StoreResult<Vec<VisibilityRecord>> {
+        visibility::scan(&self.readers, after, read::limit(limit)).await
+    }
+
+    async fn load_visibility(&self, runs: &[ExecutionKey]) -> StoreResult<Vec<Option<VisibilityRecord>>> {
+        visibility::load(&self.readers, runs).await
+    }
+
+    async fn remove_visibility(&self, runs: &[ExecutionKey]) -> StoreResult<()> {
+        self.write(Operation::RemoveVisibility, Write::RemoveVisibility(runs.to_vec())).await.map(drop)
     }
 }

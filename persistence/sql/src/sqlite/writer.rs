@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use perdure_kernel::{NamespaceId, ShardId};
+use perdure_kernel::{ExecutionKey, NamespaceId, ShardId};
 use perdure_persistence::{
     Operation, StoreError, StoreErrorKind, StoreResult,
     namespace::NamespaceRow,
@@ -21,6 +21,7 @@ use tracing::{error, warn};
 use super::{
     commit::{self, RunNumbers},
     error::{kind_at_commit, kind_without_effect, was_rolled_back},
+    maintain,
     open::Connector,
     queue::{self, QueueWrite},
     registry,
@@ -47,6 +48,8 @@ pub(super) enum Write {
     UpdateNamespace(NamespaceRow),
     DeleteNamespace(NamespaceId),
     PutClusterRecord { name: String, expected: Option<i64>, record: Bytes },
+    RemoveRemains(&'static maintain::Kind),
+    RemoveVisibility(Vec<ExecutionKey>),
 }
 
 /// What a write gives back.
@@ -91,7 +94,9 @@ impl Write {
             Self::CreateNamespace(_)
             | Self::UpdateNamespace(_)
             | Self::DeleteNamespace(_)
-            | Self::PutClusterRecord { .. } => None,
+            | Self::PutClusterRecord { .. }
+            | Self::RemoveRemains(_)
+            | Self::RemoveVisibility(_) => None,
         }
     }
 
@@ -106,6 +111,8 @@ impl Write {
             Self::UpdateNamespace(_) => Operation::UpdateNamespace,
             Self::DeleteNamespace(_) => Operation::DeleteNamespace,
             Self::PutClusterRecord { .. } => Operation::PutClusterRecord,
+            Self::RemoveRemains(_) => Operation::Verify,
+            Self::RemoveVisibility(_) => Operation::RemoveVisibility,
         }
     }
 
@@ -325,6 +332,8 @@ async fn apply(
                 *answer = registry::update_namespace(conn, row).await?.map(Written::Version);
             }
             Write::DeleteNamespace(id) => registry::delete_namespace(conn, id).await?,
+            Write::RemoveRemains(kind) => maintain::remove(conn, kind).await?,
+            Write::RemoveVisibility(runs) => maintain::remove_rows(conn, runs).await?,
             Write::PutClusterRecord { name, expected, record } => {
                 let put = registry::put_cluster_record(conn, name, *expected, record).await?;
                 *answer = put.map(Written::Version);

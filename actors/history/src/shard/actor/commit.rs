@@ -66,8 +66,26 @@ impl Shard {
         self.stage_actor(holder, index, Writes::default(), Staged::new(key, after));
     }
 
+    /// Writes a run's row of lists and its wake-up anew.
+    pub(in crate::shard) fn mend_actor(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        after: AfterCommit,
+    ) {
+        holder.actors[index].wake = (Timestamp::EPOCH, 0);
+        self.stage_actor(holder, index, Writes { shown: true, ..Writes::default() }, Staged::new(key, after));
+    }
+
     /// Removes a run with all that is stored of it. Who waits for it asks again, and finds it gone.
-    pub(super) fn remove_actor(&mut self, key: &BusinessKey, holder: &mut Holder, index: usize, after: AfterCommit) {
+    pub(in crate::shard) fn remove_actor(
+        &mut self,
+        key: &BusinessKey,
+        holder: &mut Holder,
+        index: usize,
+        after: AfterCommit,
+    ) {
         self.waits.notify(holder);
         let run = holder.actors.remove(index);
         let mut current = None;

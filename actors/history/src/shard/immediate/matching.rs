@@ -16,10 +16,13 @@ use super::{
 
 impl Shard {
     /// Offers a task to matching.
-    pub(super) fn offer(&mut self, id: i64, ctx: &Ctx<Self>) {
+    pub(super) fn offer(&mut self, id: i64, ctx: &mut Ctx<Self>) {
         let Some(task) = self.immediate.get(id) else { return };
         let Some(add) = add_task(task, ctx.now()) else { return self.immediate.finish(id) };
-        let Some(caller) = self.task_caller(id, &add.queue.namespace_id, ctx) else { return };
+        let Some(caller) = self.internal_caller(&add.queue.namespace_id) else {
+            // A deleted namespace's runs are gone, and their tasks go with them.
+            return self.submit_task(id, None, ctx);
+        };
         let queue = add.queue.clone();
         let myself = ctx.myself();
         let ask = Ask::with_callback(caller, add, move |result: ServiceResult<()>| {
@@ -30,7 +33,7 @@ impl Shard {
     }
 
     /// Matching answered.
-    pub(super) fn offered(&mut self, id: i64, result: ServiceResult<()>, ctx: &Ctx<Self>) {
+    pub(super) fn offered(&mut self, id: i64, result: ServiceResult<()>, ctx: &mut Ctx<Self>) {
         let Err(error) = result else { return self.immediate.finish(id) };
         if error.kind == ErrorKind::StickyWorkerUnavailable {
             // The worker that had the workflow in its cache is gone: any worker will do.

@@ -126,7 +126,11 @@ impl Shard {
             Task::SignalExternal(task) => self.signal_external(at, task.initiated_event_id, heard, ctx),
             Task::Callback(task) => self.callback(at, task, heard, ctx),
             Task::CancelExternal(task) => self.cancel_external(at, task.initiated_event_id, heard, ctx),
-            Task::WorkflowTask(_) | Task::ActivityTask(_) | Task::ReportClose(_) | Task::CloseChild(_) => {}
+            // Its namespace is not known here, but the run is there.
+            Task::WorkflowTask(_) | Task::ActivityTask(_) => {
+                self.immediate.retry_at(at.id, ctx.now() + UNKNOWN_NAMESPACE_DELAY);
+            }
+            Task::ReportClose(_) | Task::CloseChild(_) => {}
         }
     }
 

@@ -52,6 +52,11 @@ impl Immediate {
         }
     }
 
+    /// Tasks that are not finished.
+    pub(in crate::shard) fn len(&self) -> usize {
+        self.outstanding.len()
+    }
+
     /// Whether a run is starting a child.
     pub(in crate::shard) fn starts_child_of(&self, run_id: &str) -> bool {
         self.outstanding.values().map(|outstanding| &outstanding.task).any(|task| {

@@ -6,9 +6,11 @@
 mod access;
 mod condition;
 mod read;
+mod rows;
 mod write;
 
 pub(super) use read::{count, groups, list};
+pub(super) use rows::{load, scan};
 pub(super) use write::VisibilityRows;
 
 use perdure_kernel::{NamespaceId, VisibilityRecord, visibility::NAMESPACE_DIVISION};

@@ -21,12 +21,12 @@ use super::{
 };
 use crate::key;
 
-const COLUMNS: &str = "v.archetype, v.workflow_id, v.run_id, v.type_name, v.task_queue, v.parent_workflow_id, \
+pub(super) const COLUMNS: &str = "v.archetype, v.workflow_id, v.run_id, v.type_name, v.task_queue, v.parent_workflow_id, \
      v.parent_run_id, v.root_workflow_id, v.root_run_id, v.start_time, v.execution_time, v.memo, v.attributes, \
      v.status, v.list_time, v.history_length, v.history_size_bytes, v.execution_duration, v.state_transition_count";
 
 /// A statement made of constant texts and marks; every value is bound.
-fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
+pub(super) fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
     let query = sqlx::query(AssertSqlSafe(sql.text.clone()));
     sql.values.iter().fold(query, |query, value| match value {
         Bind::Text(text) => query.bind(text.clone()),
@@ -181,7 +181,7 @@ async fn by_keyword(pool: &SqlitePool, name: &str, passing: Sql) -> sqlx::Result
 }
 
 /// `None` when the row holds what no version writes.
-fn decode(namespace: &NamespaceId, row: &SqliteRow) -> sqlx::Result<Option<VisibilityRecord>> {
+pub(super) fn decode(namespace: &NamespaceId, row: &SqliteRow) -> sqlx::Result<Option<VisibilityRecord>> {
     let text = |index: usize| row.try_get::<String, _>(index);
     let pair = |index: usize| -> sqlx::Result<Option<(String, String)>> {
         let (workflow_id, run_id): (Option<String>, Option<String>) = (row.try_get(index)?, row.try_get(index + 1)?);
