@@ -23,6 +23,7 @@ mod histories;
 mod kit;
 mod lasting;
 mod list_filters;
+mod listed_attributes;
 mod lists;
 mod namespace_deletion;
 mod namespaces;

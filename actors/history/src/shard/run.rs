@@ -7,7 +7,7 @@ use std::{
 
 use perdure_execution::{
     items::WorkflowItem,
-    workflow::{Durability, Transition, UpdateNotice, WorkflowState, is_shown_otherwise},
+    workflow::{Durability, Transition, UpdateNotice, WorkflowState, shown_otherwise},
 };
 use perdure_kernel::Timestamp;
 use perdure_proto::api::history::HistoryEvent;
@@ -84,8 +84,7 @@ impl Run {
             self.unsaved.events.push(Arc::clone(event));
             self.tail.push(Arc::clone(event));
         }
-        if is_shown_otherwise(&self.state, &transition.state) {
-            let attributes_changed = !Arc::ptr_eq(&self.state.search_attributes, &transition.state.search_attributes);
+        if let Some(attributes_changed) = shown_otherwise(&self.state, &transition.state) {
             self.unsaved.shown = Some(attributes_changed || self.unsaved.shown == Some(true));
         }
         self.unsaved.since.get_or_insert(now);

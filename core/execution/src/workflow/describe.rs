@@ -71,7 +71,7 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
         parent_execution: state.start.parent_workflow_execution.clone(),
         execution_time: at(record.execution_time),
         memo: Some((*state.memo).clone()),
-        search_attributes: Some(search_attributes(state)),
+        search_attributes: Some((*search_attributes(state)).clone()),
         auto_reset_points: (!record.auto_reset_points.is_empty())
             .then(|| ResetPoints { points: record.auto_reset_points.clone() }),
         task_queue: state.task_queue().to_owned(),

@@ -43,7 +43,7 @@ pub use server_attributes::search_attributes;
 pub use start::{NewRun, Signal};
 pub use state::{Volatile, WorkflowState};
 pub use updates::{PendingUpdate, Standing, UpdateEnd, UpdateNotice};
-pub use visibility::{is_shown_otherwise, visibility_record};
+pub use visibility::{shown_otherwise, visibility_record};
 
 /// A decision: what changes, and what the caller is told once that is durable.
 #[derive(Clone, Debug)]

@@ -27,22 +27,16 @@ pub(crate) enum TaskProblem {
     TimedOut,
 }
 
-/// All search attributes of a run as its description shows them: its own, and those that the server sets.
-pub fn search_attributes(state: &WorkflowState) -> SearchAttributes {
-    let mut shown = (*listed_attributes(state)).clone();
-    set(&mut shown, "BuildIds", &state.record.build_ids);
-    shown
-}
-
-/// The same as lists know them: without `BuildIds`, which would cost every run a row at its first workflow task.
-pub(super) fn listed_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
+/// All search attributes of a run as its description and lists show them: its own, and those that the server sets.
+pub fn search_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
     let run = &state.volatile.run;
     let paused = state.pause_entries();
-    if paused.is_empty() && !run.task_problem_reported {
+    if paused.is_empty() && !run.task_problem_reported && state.record.build_ids.is_empty() {
         return Arc::clone(&state.search_attributes);
     }
     let mut shown = (*state.search_attributes).clone();
     set(&mut shown, PAUSE_ATTRIBUTE, &paused);
+    set(&mut shown, "BuildIds", &state.record.build_ids);
     if run.task_problem_reported {
         let (category, cause) = if run.task_problem_timeout {
             ("WorkflowTaskTimedOut", format!("WorkflowTaskTimedOutCause{:?}", TimeoutType::StartToClose))
@@ -68,7 +62,10 @@ pub(super) fn is_news(before: &WorkflowState, after: &WorkflowState) -> bool {
         let run = &state.volatile.run;
         run.task_problem_reported.then_some((run.task_problem_cause, run.task_problem_timeout))
     };
-    before.volatile.run.pause_info != after.volatile.run.pause_info || told(before) != told(after)
+    before.record.pause != after.record.pause
+        || before.volatile.run.pause_info != after.volatile.run.pause_info
+        || told(before) != told(after)
+        || before.record.build_ids != after.record.build_ids
 }
 
 /// A worker completed a workflow task: its build is remembered.

@@ -7,7 +7,7 @@ use perdure_kernel::{ClosedRecord, Timestamp, VisibilityRecord};
 use super::{server_attributes, state::WorkflowState};
 
 /// The run's row. It is written when the run starts, when its memo or search attributes change, and when
-/// its status does: see [`is_shown_otherwise`].
+/// its status does: see [`shown_otherwise`].
 pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
     let record = &state.record;
     let (close_time, execution_time) =
@@ -35,14 +35,15 @@ pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
         parent: start.parent_workflow_execution.as_ref().map(pair),
         root: root.filter(|(workflow_id, run_id)| workflow_id != state.workflow_id() || run_id != state.run_id()),
         memo: Arc::clone(&state.memo),
-        search_attributes: server_attributes::listed_attributes(state),
+        search_attributes: server_attributes::search_attributes(state),
     }
 }
 
-/// Whether a list shows the run otherwise after a change. Nothing else that a run goes through writes a row.
-pub fn is_shown_otherwise(before: &WorkflowState, after: &WorkflowState) -> bool {
-    before.status() != after.status()
-        || !Arc::ptr_eq(&before.memo, &after.memo)
-        || !Arc::ptr_eq(&before.search_attributes, &after.search_attributes)
-        || server_attributes::is_news(before, after)
+/// How a change shows in lists: `None` where it does not, else whether the search attributes there differ too.
+/// Nothing else that a run goes through writes a row.
+pub fn shown_otherwise(before: &WorkflowState, after: &WorkflowState) -> Option<bool> {
+    let attributes =
+        !Arc::ptr_eq(&before.search_attributes, &after.search_attributes) || server_attributes::is_news(before, after);
+    let other = before.status() != after.status() || !Arc::ptr_eq(&before.memo, &after.memo);
+    (attributes || other).then_some(attributes)
 }

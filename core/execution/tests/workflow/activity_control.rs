@@ -35,7 +35,7 @@ fn waiting() -> Kit {
 }
 
 fn pause_entries(kit: &Kit) -> Option<String> {
-    let payload = search_attributes(&kit.state).indexed_fields.remove("TemporalPauseInfo");
+    let payload = search_attributes(&kit.state).indexed_fields.get("TemporalPauseInfo").cloned();
     payload.map(|payload| String::from_utf8(payload.data.to_vec()).unwrap())
 }
 

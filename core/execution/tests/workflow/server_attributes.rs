@@ -6,7 +6,7 @@ use perdure_proto::api::{common::WorkerVersionStamp, enums::WorkflowTaskFailedCa
 use crate::kit::{Kit, make::*};
 
 fn value(kit: &Kit, name: &str) -> Option<String> {
-    let payload = search_attributes(&kit.state).indexed_fields.remove(name)?;
+    let payload = search_attributes(&kit.state).indexed_fields.get(name)?.clone();
     assert_eq!(payload.metadata["type"], "KeywordList");
     Some(String::from_utf8(payload.data.to_vec()).unwrap())
 }

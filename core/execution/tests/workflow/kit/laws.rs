@@ -6,8 +6,7 @@ use imbl::OrdSet;
 use perdure_execution::{
     items::{self, WorkflowItem, encode_record},
     workflow::{
-        Change, Durability, NewTask, Standing, Transition, WorkflowState, deadline, is_shown_otherwise,
-        visibility_record,
+        Change, Durability, NewTask, Standing, Transition, WorkflowState, deadline, shown_otherwise, visibility_record,
     },
 };
 use perdure_kernel::{Timestamp, VisibilityRecord};
@@ -413,10 +412,15 @@ pub(crate) fn check_stored(kit: &Kit) {
     assert_eq!(decoded, state.without_memory(), "what is stored gives the run back");
 }
 
-/// A list shows a run otherwise only after a change that writes its row.
+/// A list shows a run otherwise only after a change that writes its row, and its attributes only after one that
+/// writes these.
 pub(super) fn check_shown(before: &WorkflowState, after: &WorkflowState) {
-    if !is_shown_otherwise(before, after) {
-        let (before, after) = (visibility_record(before), visibility_record(after));
+    let shown = shown_otherwise(before, after);
+    let (before, after) = (visibility_record(before), visibility_record(after));
+    if shown != Some(true) {
+        assert_eq!(before.search_attributes, after.search_attributes);
+    }
+    if shown.is_none() {
         assert_eq!(before.closed.is_some(), after.closed.is_some());
         // What only closed runs show is that of the close.
         assert_eq!(VisibilityRecord { closed: None, ..before }, VisibilityRecord { closed: None, ..after });
