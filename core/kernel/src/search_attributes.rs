@@ -208,6 +208,12 @@ pub fn keyword_list(values: &[String]) -> Payload {
     }
 }
 
+/// The keywords that a payload of that type holds; none in one of another.
+pub fn keywords(payload: &Payload) -> Vec<String> {
+    let values: Vec<Option<String>> = serde_json::from_slice(&payload.data).unwrap_or_default();
+    values.into_iter().flatten().collect()
+}
+
 /// A type as payload metadata and error texts show it.
 pub fn type_name(value_type: IndexedValueType) -> &'static str {
     match value_type {

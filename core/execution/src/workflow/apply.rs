@@ -112,6 +112,7 @@ impl WorkflowState {
                 if let Some(changes) = &upsert.search_attributes {
                     let merged = merge_payloads(&self.search_attributes.indexed_fields, &changes.indexed_fields);
                     self.search_attributes = Arc::new(SearchAttributes { indexed_fields: merged });
+                    server_attributes::replace_builds(self, changes);
                 }
             }
             Attributes::WorkflowPropertiesModifiedEventAttributes(modified) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perdure_kernel::search_attributes::keyword_list;
+use perdure_kernel::search_attributes::{self, keyword_list};
 use perdure_proto::api::{
     common::{SearchAttributes, WorkerVersionStamp},
     enums::{TimeoutType, WorkflowTaskFailedCause},
@@ -14,6 +14,11 @@ use super::{draft::Draft, pause::PAUSE_ATTRIBUTE, state::WorkflowState};
 /// `frontend.searchAttributesSizeOfValueLimit`. A constant, not a setting: the values are rebuilt from history
 /// and must not depend on when.
 const BUILD_IDS_SIZE_MAX: usize = 2048;
+
+const BUILD_IDS: &str = "BuildIds";
+
+/// The search attribute that tells of failing workflow tasks.
+const PROBLEMS: &str = "TemporalReportedProblems";
 
 /// What stands for workers without versioning; also what their builds' values begin with.
 const UNVERSIONED: &str = "unversioned";
@@ -36,7 +41,7 @@ pub fn search_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
     }
     let mut shown = (*state.search_attributes).clone();
     set(&mut shown, PAUSE_ATTRIBUTE, &paused);
-    set(&mut shown, "BuildIds", &state.record.build_ids);
+    set(&mut shown, BUILD_IDS, &state.record.build_ids);
     if run.task_problem_reported {
         let (category, cause) = if run.task_problem_timeout {
             ("WorkflowTaskTimedOut", format!("WorkflowTaskTimedOutCause{:?}", TimeoutType::StartToClose))
@@ -45,7 +50,7 @@ pub fn search_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
             ("WorkflowTaskFailed", format!("WorkflowTaskFailedCause{cause:?}"))
         };
         let problems = [format!("category={category}"), format!("cause={cause}")];
-        set(&mut shown, "TemporalReportedProblems", &problems);
+        set(&mut shown, PROBLEMS, &problems);
     }
     Arc::new(shown)
 }
@@ -68,25 +73,49 @@ pub(super) fn is_news(before: &WorkflowState, after: &WorkflowState) -> bool {
         || before.record.build_ids != after.record.build_ids
 }
 
-/// A worker completed a workflow task: its build is remembered.
+/// A worker completed a workflow task: its build is remembered behind those that the run has, whoever set them.
+/// What stood for the worker before goes: either the sign for workers without versions, or a version's own.
 pub(super) fn record_build(state: &mut WorkflowState, worker: Option<&WorkerVersionStamp>) {
-    let builds = &mut state.record.build_ids;
+    let mut builds = std::mem::take(&mut state.record.build_ids);
+    if builds.is_empty() {
+        let set_by_client = state.search_attributes.indexed_fields.get(BUILD_IDS);
+        builds = set_by_client.map(search_attributes::keywords).unwrap_or_default();
+    }
+    builds.retain(|build| build != UNVERSIONED && !build.starts_with("assigned:") && !build.starts_with("pinned:"));
     let versioned = worker.is_some_and(|worker| worker.use_versioning);
-    let build = worker.filter(|worker| !worker.build_id.is_empty()).map(|worker| {
-        let kind = if versioned { "versioned" } else { UNVERSIONED };
-        format!("{kind}:{}", worker.build_id)
-    });
-    if !versioned && builds.first().is_none_or(|first| first != UNVERSIONED) {
-        builds.retain(|known| known != UNVERSIONED);
+    if !versioned {
         builds.insert(0, UNVERSIONED.to_owned());
     }
-    if let Some(build) = build.filter(|build| !builds.contains(build)) {
-        builds.push(build);
+    if let Some(worker) = worker.filter(|worker| !worker.build_id.is_empty()) {
+        let kind = if versioned { "versioned" } else { UNVERSIONED };
+        let build = format!("{kind}:{}", worker.build_id);
+        if !builds.contains(&build) {
+            builds.push(build);
+        }
     }
     // Brackets, quotes and commas of the list.
-    let size = |builds: &[String]| builds.iter().map(|build| build.len() + 3).sum::<usize>() + 1;
-    while size(builds) > BUILD_IDS_SIZE_MAX {
-        builds.remove(usize::from(builds.len() > 1 && builds.first().is_some_and(|first| first == UNVERSIONED)));
+    let size = |builds: &[String]| builds.iter().map(|build| json_length(build) + 3).sum::<usize>() + 1;
+    while size(&builds) > BUILD_IDS_SIZE_MAX {
+        builds.remove(usize::from(builds.len() > 1 && !versioned));
+    }
+    state.record.build_ids = builds;
+}
+
+/// Bytes of a text in JSON as Temporal writes it: what a page could mistake for its own is escaped too.
+fn json_length(text: &str) -> usize {
+    let length = |letter: char| match letter {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        letter if letter < ' ' => 6,
+        letter => letter.len_utf8(),
+    };
+    text.chars().map(length).sum()
+}
+
+/// A workflow's own value takes the place of what was remembered.
+pub(super) fn replace_builds(state: &mut WorkflowState, upserted: &SearchAttributes) {
+    if upserted.indexed_fields.contains_key(BUILD_IDS) {
+        state.record.build_ids.clear();
     }
 }
 

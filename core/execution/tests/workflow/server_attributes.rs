@@ -1,7 +1,11 @@
 //! Search attributes that the server sets.
 
 use perdure_execution::workflow::search_attributes;
-use perdure_proto::api::{common::WorkerVersionStamp, enums::WorkflowTaskFailedCause};
+use perdure_proto::api::{
+    command::{UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes},
+    common::{Payload, SearchAttributes, WorkerVersionStamp},
+    enums::{CommandType, WorkflowTaskFailedCause},
+};
 
 use crate::kit::{Kit, make::*};
 
@@ -70,4 +74,41 @@ fn builds_that_complete_tasks_are_remembered() {
     let long = "x".repeat(1500);
     assert_eq!(turn(Some(&long)), format!(r#"["unversioned","unversioned:one","unversioned:{long}"]"#));
     assert_eq!(turn(Some(&"y".repeat(1500))), format!(r#"["unversioned","unversioned:{}"]"#, "y".repeat(1500)));
+}
+
+#[test]
+fn builds_join_those_that_a_client_set() {
+    let set = |values: &str| SearchAttributes {
+        indexed_fields: [(
+            "BuildIds".to_owned(),
+            Payload {
+                metadata: [("encoding".to_owned(), "json/plain".into()), ("type".to_owned(), "KeywordList".into())]
+                    .into(),
+                data: values.to_owned().into(),
+                ..Default::default()
+            },
+        )]
+        .into(),
+    };
+    let given = r#"["mine","unversioned","assigned:zz","pinned:d:b","b2"]"#;
+    let mut kit = Kit::start(|request| request.search_attributes = Some(set(given)));
+    assert_eq!(value(&kit, "BuildIds").as_deref(), Some(given), "as it was given until a task is completed");
+    let mut turn = |kit: &mut Kit, build: &str, use_versioning, commands| {
+        kit.start_task();
+        kit.complete_with(commands, |request| {
+            request.worker_version_stamp = Some(WorkerVersionStamp { build_id: build.to_owned(), use_versioning });
+            request.force_create_new_workflow_task = true;
+        })
+        .unwrap();
+        value(kit, "BuildIds")
+    };
+    assert_eq!(turn(&mut kit, "b1", false, vec![]).as_deref(), Some(r#"["unversioned","mine","b2","unversioned:b1"]"#));
+    // With a version, the sign for workers without goes.
+    assert_eq!(turn(&mut kit, "v", true, vec![]).as_deref(), Some(r#"["mine","b2","unversioned:b1","versioned:v"]"#));
+    // The workflow's own word comes after its task.
+    let attributes = UpsertWorkflowSearchAttributesCommandAttributes { search_attributes: Some(set(r#"["up"]"#)) };
+    let attributes = Attributes::UpsertWorkflowSearchAttributesCommandAttributes(attributes);
+    let upsert = command(CommandType::UpsertWorkflowSearchAttributes, attributes);
+    assert_eq!(turn(&mut kit, "b1", false, vec![upsert]).as_deref(), Some(r#"["up"]"#));
+    assert_eq!(turn(&mut kit, "b1", false, vec![]).as_deref(), Some(r#"["unversioned","up","unversioned:b1"]"#));
 }
