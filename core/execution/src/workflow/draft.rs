@@ -143,7 +143,7 @@ impl<'a, 'e> Draft<'a, 'e> {
         if !self.state.is_open() {
             self.abort_updates();
         }
-        if durability == Durability::BeforeReply {
+        if durability != Durability::InMemory {
             self.state.volatile.run.state_transitions += 1;
         }
         if self.state.volatile.run != self.run_before {
