@@ -18,6 +18,7 @@ pub mod operation;
 pub mod shard;
 pub mod task_queue;
 pub mod visibility;
+pub mod visibility_writer;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use operation::Operation;
 pub use shard::ShardStore;
 pub use task_queue::TaskQueueStore;
 pub use visibility::VisibilityStore;
+pub use visibility_writer::{SeparateVisibility, VisibilityChange, VisibilityWriter};
 
 /// A whole back end: every store trait, behind one handle.
 pub trait Store:

@@ -66,6 +66,8 @@ pub enum Operation {
     LoadVisibility,
     /// [`crate::MaintenanceStore::remove_visibility`].
     RemoveVisibility,
+    /// [`crate::VisibilityWriter::write_visibility`].
+    WriteVisibility,
 }
 
 /// (operation, its name here, Temporal's data store, its method there, its `operation` label in metrics).
@@ -73,7 +75,7 @@ type Names = (Operation, &'static str, &'static str, &'static str, &'static str)
 
 /// One line per operation, in the order of their numbers. Where Temporal makes several calls for one
 /// of ours, the line names the one that stands for it on dashboards.
-const NAMES: [Names; 31] = {
+const NAMES: [Names; 32] = {
     use Operation as O;
     [
         (O::AcquireShard, "acquire_shard", "ShardStore", "UpdateShard", "UpdateShard"),
@@ -131,6 +133,13 @@ const NAMES: [Names; 31] = {
             "DeleteWorkflowExecution",
             "VisibilityDeleteWorkflowExecution",
         ),
+        (
+            O::WriteVisibility,
+            "write_visibility",
+            "VisibilityStore",
+            "UpsertWorkflowExecution",
+            "UpsertWorkflowExecution",
+        ),
     ]
 };
 
@@ -178,6 +187,6 @@ mod tests {
         for (position, operation) in Operation::all().enumerate() {
             assert_eq!(operation.index(), position, "{operation:?}");
         }
-        assert_eq!(Operation::RemoveVisibility.index() + 1, Operation::COUNT);
+        assert_eq!(Operation::WriteVisibility.index() + 1, Operation::COUNT);
     }
 }

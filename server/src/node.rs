@@ -18,7 +18,7 @@ use perdure_kernel::{Clock, ErrorKind, ServiceError, ServiceResult};
 use perdure_matching::{Matching, MatchingParts, QueueSettings};
 use perdure_namespace::Namespaces;
 use perdure_outbound::HttpSender;
-use perdure_persistence::SharedStore;
+use perdure_persistence::{SeparateVisibility, SharedStore, VisibilityStore};
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
 use perdure_rpc::{HistoryClient, NamespaceService, QueueName, TaskType};
 use perdure_runtime::{ActorSystem, Permits, Placement, ShutdownReport, SystemClock};
@@ -57,6 +57,8 @@ const NAMESPACE_STAGE: u32 = 0;
 pub struct NodeOptions {
     /// Where state lives.
     pub store: SharedStore,
+    /// Where lists are kept, if not in `store`: rows follow the commits then, with a delay. The node does not close it.
+    pub visibility: Option<Arc<dyn SeparateVisibility>>,
     /// Where clients connect: a listening socket that does not block.
     pub listener: TcpListener,
     /// Dynamic configuration, followed live.
@@ -133,6 +135,7 @@ impl Node {
             namespaces: Arc::clone(&namespaces),
             archetypes: Arc::clone(&archetypes),
             callbacks: Arc::new(HttpSender::new()),
+            visibility: options.visibility.clone().map(|visibility| visibility as _),
             settings: HistorySettings { owner: address.to_string(), cache_bytes, ..HistorySettings::default() },
             seed: options.seed,
         };
@@ -150,18 +153,22 @@ impl Node {
             },
         );
 
+        let (visibility, visibility_store): (Arc<dyn VisibilityStore>, _) = match options.visibility {
+            Some(separate) => (Arc::clone(&separate) as _, separate.visibility_backend()),
+            None => (Arc::clone(&store) as _, store.backend()),
+        };
         let frontend = Frontend::new(FrontendParts {
             history: history.client(),
             matching: matching.client(),
             namespaces: Arc::clone(&namespaces),
-            visibility: Arc::clone(&store) as _,
+            visibility,
             cluster: ClusterInfo {
                 cluster_id: cluster.id,
                 cluster_name: cluster.name,
                 rpc_address: address.to_string(),
                 history_shard_count: u32::try_from(cluster.shard_map.shards().count()).unwrap_or(u32::MAX),
                 persistence_store: store.backend().to_owned(),
-                visibility_store: store.backend().to_owned(),
+                visibility_store: visibility_store.to_owned(),
                 initial_failover_version: 1,
                 failover_version_increment: 10,
             },

@@ -56,6 +56,7 @@ async fn serve(
     }
     let node = Node::start(NodeOptions {
         store,
+        visibility: None,
         listener,
         config,
         namespaces: options.namespaces.clone(),

@@ -18,6 +18,7 @@ use crate::countdown::{Countdown, Input};
 async fn start(store: SharedStore) -> Node {
     Node::start(NodeOptions {
         store,
+        visibility: None,
         listener: listen::listen("gRPC", "--port", ([127, 0, 0, 1], 0).into()).unwrap(),
         config: DynamicConfig::default(),
         namespaces: vec!["default".to_owned()],

@@ -31,6 +31,7 @@ mod options;
 mod pauses;
 mod queries;
 mod resets;
+mod separate_lists;
 mod served;
 mod signals;
 mod standalone_activities;

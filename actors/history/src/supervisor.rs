@@ -8,7 +8,7 @@ use std::{
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{ShardId, ShardMap};
 use perdure_outbound::CallbackSender;
-use perdure_persistence::SharedStore;
+use perdure_persistence::{SharedStore, VisibilityWriter};
 use perdure_rpc::{HistoryCall, HistoryClient, HistoryDirectory, MatchingClient, NamespaceService};
 use perdure_runtime::{ActorSystem, Placement, Recipient, Supervision};
 
@@ -33,6 +33,9 @@ pub struct HistoryParts {
     pub archetypes: Arc<Registry>,
     /// Delivers completion callbacks.
     pub callbacks: Arc<dyn CallbackSender>,
+    /// Where rows of lists are written by a queue after the commits, with a store of their own; `None`: by the
+    /// commits, in `store`.
+    pub visibility: Option<Arc<dyn VisibilityWriter>>,
     /// Knobs.
     pub settings: HistorySettings,
     /// Gives every shard's random stream its seed.
@@ -72,6 +75,7 @@ impl History {
                     archetypes: Arc::clone(&parts.archetypes),
                     callbacks: Arc::clone(&parts.callbacks),
                     destinations: Arc::clone(&destinations),
+                    visibility: parts.visibility.clone(),
                     settings: HistorySettings {
                         cache_bytes: parts.settings.cache_bytes / count,
                         ..parts.settings.clone()

@@ -27,6 +27,7 @@ mod sample;
 pub mod task_queues;
 pub mod timers;
 pub mod visibility;
+pub mod visibility_writer;
 
 use std::{any::Any, fmt};
 
@@ -161,6 +162,31 @@ macro_rules! conformance_suite {
     };
 }
 
+/// One test per behaviour of a visibility store beside the main database. The argument is an async function or
+/// closure without parameters that gives an empty `Arc<dyn SeparateVisibility>`, which keeps alive what it needs.
+/// The calling crate depends on tokio with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! visibility_writer_suite {
+    (@tests $make:expr; $($topic:ident :: $behaviour:ident,)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                $crate::conformance::$topic::$behaviour($make().await).await;
+            }
+        )*
+    };
+    ($make:expr) => {
+        $crate::visibility_writer_suite!(@tests $make;
+            visibility_writer::what_was_written_is_listed,
+            visibility_writer::a_row_is_replaced_by_newer_ones_only,
+            visibility_writer::a_removed_run_stays_away,
+            visibility_writer::changes_may_be_made_again,
+            visibility_writer::racing_writes_leave_the_newest,
+            visibility_writer::filters_of_written_rows_mean_what_the_evaluator_says,
+        );
+    };
+}
+
 #[cfg(test)]
 mod tests {
     /// A behaviour that the macro does not name would silently never run.
@@ -181,6 +207,7 @@ mod tests {
             ("task_queues", include_str!("task_queues.rs")),
             ("timers", include_str!("timers.rs")),
             ("visibility", include_str!("visibility.rs")),
+            ("visibility_writer", include_str!("visibility_writer.rs")),
         ] {
             for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
                 let (name, _) = line.split_once('(').unwrap();

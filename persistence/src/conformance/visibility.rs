@@ -18,7 +18,7 @@ use perdure_visibility::{Names, Query, SortKey, evaluate};
 
 use super::sample::{ALL, acquire, commit, delete, key, key_of, namespace, put, refused, run_id};
 use crate::{
-    SharedStore, StoreErrorKind,
+    SharedStore, StoreErrorKind, VisibilityStore,
     shard::{ExecutionOp, ExecutionWrite, VisibilityWrite},
 };
 
@@ -35,13 +35,13 @@ const CUSTOM: [(&str, IndexedValueType); 7] = [
     ("Tags", IndexedValueType::KeywordList),
 ];
 
-fn query(text: &str) -> Query {
+pub(super) fn query(text: &str) -> Query {
     let custom: BTreeMap<String, IndexedValueType> =
         CUSTOM.into_iter().map(|(name, value_type)| (name.to_owned(), value_type)).collect();
     Query::parse(text, &Names { custom: &custom, archetype: None }).unwrap()
 }
 
-fn attributes(pairs: &[(&str, &str, String)]) -> Arc<SearchAttributes> {
+pub(super) fn attributes(pairs: &[(&str, &str, String)]) -> Arc<SearchAttributes> {
     let payload = |kind: &str, json: &String| Payload {
         metadata: BTreeMap::from([("encoding".into(), "json/plain".into()), ("type".into(), kind.to_owned().into())]),
         data: json.clone().into(),
@@ -56,7 +56,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 /// An open workflow that was started at `at(start)`.
-fn open(key: ExecutionKey, start: u64) -> VisibilityRecord {
+pub(super) fn open(key: ExecutionKey, start: u64) -> VisibilityRecord {
     VisibilityRecord {
         key,
         type_name: "Order".to_owned(),
@@ -72,7 +72,7 @@ fn open(key: ExecutionKey, start: u64) -> VisibilityRecord {
     }
 }
 
-fn closed(record: VisibilityRecord, status: WorkflowExecutionStatus, close: u64) -> VisibilityRecord {
+pub(super) fn closed(record: VisibilityRecord, status: WorkflowExecutionStatus, close: u64) -> VisibilityRecord {
     let closed = ClosedRecord {
         close_time: at(close),
         history_length: 11,
@@ -283,7 +283,7 @@ async fn pages(
 }
 
 /// Records of every kind, always the same.
-fn many() -> Vec<VisibilityRecord> {
+pub(super) fn many() -> Vec<VisibilityRecord> {
     use WorkflowExecutionStatus::{Canceled, Completed, ContinuedAsNew, Failed, Paused, Running, Terminated, TimedOut};
     let statuses =
         [Running, Completed, Failed, Canceled, Terminated, ContinuedAsNew, TimedOut, Paused, Completed, Running];
@@ -407,8 +407,13 @@ const CONDITIONS: [&str; 74] = [
 /// Whatever the filter: a store answers as the evaluator does.
 pub async fn filters_mean_what_the_evaluator_says(store: SharedStore) {
     let range_id = acquire(&store).await;
-    let mut records = many();
+    let records = many();
     store.commit(commit(range_id, records.iter().map(|record| write(record, 0, true)).collect())).await.unwrap();
+    conditions_hold(&*store, records).await;
+}
+
+/// Lists and counts by every condition over the records that the store shows.
+pub(super) async fn conditions_hold<S: VisibilityStore + ?Sized>(store: &S, mut records: Vec<VisibilityRecord>) {
     records.sort_by_key(SortKey::of);
     let mut random = SplitMix::new(11);
     let mut pick = || CONDITIONS[usize::try_from(random.next_u64() % 74).unwrap()];

@@ -258,6 +258,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_visibility_store_beside_the_database_fails_as_it_is_told() {
+        use crate::{SeparateVisibility, VisibilityChange, VisibilityWriter};
+        let inner: Arc<dyn SeparateVisibility> = Arc::new(MemoryStore::new());
+        let faults = config("VisibilityStore", "UpsertWorkflowExecution", errors(&[("ExecuteAndTimeout", 1.0)]));
+        let store = Decorated::with(inner, Faults::new(&faults).unwrap());
+        let key = perdure_kernel::ExecutionKey::workflow(&"ns".into(), "order", "run");
+        let failed = store.write_visibility(vec![VisibilityChange::Remove { key }]).await.unwrap_err();
+        assert_eq!((failed.kind, failed.operation), (StoreErrorKind::OutcomeUnknown, "write_visibility"));
+    }
+
+    #[tokio::test]
     async fn rates_hold_and_a_seed_repeats() {
         let faults = config("ClusterMDStore", "GetClusterMetadata", errors(&[("Unavailable", 0.2), ("Timeout", 0.1)]));
         let mut runs = Vec::new();

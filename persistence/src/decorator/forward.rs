@@ -8,7 +8,7 @@ use perdure_visibility::{GroupBy, Query, SortKey};
 use super::{Decorated, Interceptor};
 use crate::{
     ClusterStore, MaintenanceStore, NamespaceStore, Operation, ShardStore, StoreResult, TaskQueueStore,
-    VisibilityStore,
+    VisibilityChange, VisibilityStore, VisibilityWriter,
     maintenance::Remains,
     namespace::NamespaceRow,
     shard::{
@@ -198,5 +198,16 @@ impl<S: MaintenanceStore + ?Sized, I: Interceptor> MaintenanceStore for Decorate
 
     async fn remove_visibility(&self, runs: &[ExecutionKey]) -> StoreResult<()> {
         self.interceptor.around(Operation::RemoveVisibility, self.inner.remove_visibility(runs)).await
+    }
+}
+
+#[async_trait]
+impl<S: VisibilityWriter + ?Sized, I: Interceptor> VisibilityWriter for Decorated<S, I> {
+    async fn write_visibility(&self, changes: Vec<VisibilityChange>) -> StoreResult<()> {
+        self.interceptor.around(Operation::WriteVisibility, self.inner.write_visibility(changes)).await
+    }
+
+    fn visibility_backend(&self) -> &'static str {
+        self.inner.visibility_backend()
     }
 }

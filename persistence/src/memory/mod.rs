@@ -9,6 +9,7 @@ mod registry;
 mod shard;
 mod task_queue;
 mod visibility;
+mod visibility_writer;
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ use std::{
 
 use perdure_kernel::ShardId;
 
-use self::{registry::Registry, shard::Shard, task_queue::Queue, visibility::Visibility};
+use self::{registry::Registry, shard::Shard, task_queue::Queue, visibility::Visibility, visibility_writer::Written};
 use crate::{Operation, StoreError, StoreErrorKind, StoreResult, task_queue::QueueKey};
 
 /// A store whose data lives in this process's memory.
@@ -30,6 +31,8 @@ pub struct MemoryStore {
     queues: RwLock<BTreeMap<QueueKey, Arc<Mutex<Queue>>>>,
     registry: Mutex<Registry>,
     visibility: Mutex<Visibility>,
+    /// Used only where another database holds the executions.
+    written: Mutex<Written>,
     closed: AtomicBool,
 }
 

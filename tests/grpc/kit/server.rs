@@ -9,7 +9,7 @@ use std::{
 };
 
 use perdure_config::{Assignment, DynamicConfig, Sources, load};
-use perdure_persistence::{SharedStore, memory::MemoryStore};
+use perdure_persistence::{SeparateVisibility, SharedStore, memory::MemoryStore};
 use perdure_proto::{
     api::enums::IndexedValueType,
     perdure::admin::v1::admin_service_client::AdminServiceClient,
@@ -74,6 +74,15 @@ impl Server {
 
     /// A server over a store.
     pub(crate) async fn over(store: SharedStore, config: &[(&str, &str)]) -> Self {
+        Self::of(store, None, config).await
+    }
+
+    /// A server with state in memory whose lists are elsewhere.
+    pub(crate) async fn listing(visibility: Arc<dyn SeparateVisibility>) -> Self {
+        Self::of(Arc::new(MemoryStore::new()), Some(visibility), &[]).await
+    }
+
+    async fn of(store: SharedStore, visibility: Option<Arc<dyn SeparateVisibility>>, config: &[(&str, &str)]) -> Self {
         let assignment = |(key, value): &(&str, &str)| Assignment::from_flag(&format!("{key}={value}")).unwrap();
         // The last value of a key is in force.
         let overrides: Vec<Assignment> = CONFIG.iter().chain(config).map(assignment).collect();
@@ -81,6 +90,7 @@ impl Server {
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let node = Node::start(NodeOptions {
             store,
+            visibility,
             listener: listen::listen("gRPC", "--port", ([127, 0, 0, 1], 0).into()).unwrap(),
             config: DynamicConfig::new(loaded.settings),
             namespaces: vec![NAMESPACE.to_owned()],

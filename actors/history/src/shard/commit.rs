@@ -25,6 +25,7 @@ use super::{
     Shard,
     holder::{Current, Holder},
     immediate::{execution_ref, stored_task},
+    lease::Lease,
     message::ShardMsg,
     run::Run,
 };
@@ -158,6 +159,10 @@ impl Shard {
         if let Some(wake) = run.volatile_wake.take() {
             self.timers.remove(wake);
         }
+        if run.unsaved.shown.is_some() && self.visibility.is_separate() {
+            run.unsaved.shown = None;
+            self.stage_visibility(&run.state.key, &mut staged);
+        }
         self.pipeline.push(write_of(run, current), staged);
         holder.uncommitted = true;
     }
@@ -182,6 +187,20 @@ impl Shard {
         Some(id)
     }
 
+    /// Puts a task into the open batch that brings a run's row in a separate visibility store up to date. Does
+    /// nothing where rows go with the commit, or when such a task of the run waits anyway.
+    pub(super) fn stage_visibility(&mut self, key: &ExecutionKey, staged: &mut Staged) {
+        if !self.visibility.wants_task(key) {
+            return;
+        }
+        let Some(id) = self.lease.as_mut().map(Lease::take_id) else { return };
+        let task = records::immediate_task::Task::Visibility(records::UpdateVisibility {});
+        let task = records::ImmediateTask { id, execution: Some(execution_ref(key)), task: Some(task) };
+        self.immediate.stage(task.clone());
+        self.pipeline.open.tasks.push(task);
+        staged.tasks.push(id);
+    }
+
     /// Sets what is done once the decision staged last is durable. For answers that can only be made from
     /// the state after the decision.
     pub(super) fn after_last_staged(&mut self, after: AfterCommit) {
@@ -198,8 +217,9 @@ impl Shard {
             current = Some(CurrentRunWrite { expected: holder.current.run_id(), run_id: None });
             holder.current = Current::Absent;
         }
+        let mut staged = Staged { kept_row: run.kept_row, ..Staged::new(key, after) };
+        self.stage_visibility(&run.state.key, &mut staged);
         let write = ExecutionWrite { key: run.state.key, op: ExecutionOp::Delete, current };
-        let staged = Staged { kept_row: run.kept_row, ..Staged::new(key, after) };
         self.pipeline.push(write, staged);
         holder.uncommitted = true;
     }
@@ -225,7 +245,8 @@ impl Shard {
             let tasks = records::ImmediateTasks { tasks: batch.tasks }.encode_to_vec().into();
             commit.immediate = Some(ImmediateBatch { first_id, last_id, tasks });
         }
-        commit.immediate_ack = self.immediate.take_ack(FINISHED_ROWS_TO_ACK, lease.next_id());
+        let left = self.visibility.left();
+        commit.immediate_ack = self.immediate.take_ack(FINISHED_ROWS_TO_ACK, left, lease.next_id());
         commit.timer_ack = self.timers.take_ack(FINISHED_ROWS_TO_ACK, ctx.now());
         metrics::histogram!("shard_commit_executions").record(commit.executions.len() as f64);
         self.pipeline.in_flight = Some(batch.staged);

@@ -48,6 +48,20 @@ pub(crate) enum ShardMsg {
         /// The page.
         rows: Result<Vec<TimerRow>, StoreError>,
     },
+    /// A write to a separate visibility store ended.
+    VisibilityWritten {
+        /// The incarnation of the shard that sent it.
+        epoch: u64,
+        /// What the store said.
+        result: Result<(), StoreError>,
+    },
+    /// Rows with visibility tasks that were left in the store were read.
+    VisibilityTasksRead {
+        /// The incarnation of the shard that asked.
+        epoch: u64,
+        /// The page.
+        rows: Result<Vec<ImmediateBatch>, StoreError>,
+    },
     /// The histories that a reset needs were read.
     ResetRead(Box<ResetRead>),
     /// A direct query came back from a worker.

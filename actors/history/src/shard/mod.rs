@@ -22,6 +22,7 @@ mod run;
 mod start;
 mod timers;
 mod updates;
+mod visibility;
 mod watch;
 mod with_start;
 mod work;
@@ -35,7 +36,7 @@ use std::{
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
 use perdure_outbound::CallbackSender;
-use perdure_persistence::SharedStore;
+use perdure_persistence::{SharedStore, VisibilityWriter};
 use perdure_rpc::{HistoryCall, HistoryClient, MatchingClient, NamespaceService};
 use perdure_runtime::{Actor, Ctx, Drained};
 
@@ -49,6 +50,7 @@ use self::{
     message::ShardMsg,
     timers::TimerQueue,
     updates::UpdateWaiters,
+    visibility::VisibilityQueue,
     watch::Watchers,
     work::Job,
 };
@@ -68,6 +70,8 @@ pub(crate) struct ShardParts {
     pub(crate) archetypes: Arc<Registry>,
     pub(crate) callbacks: Arc<dyn CallbackSender>,
     pub(crate) destinations: Arc<Destinations>,
+    /// Where rows of lists go, if not with the commits.
+    pub(crate) visibility: Option<Arc<dyn VisibilityWriter>>,
     pub(crate) settings: HistorySettings,
     pub(crate) seed: u64,
 }
@@ -94,6 +98,7 @@ pub(crate) struct Shard {
     pipeline: Pipeline,
     immediate: Immediate,
     deliveries: Deliveries,
+    visibility: VisibilityQueue,
     timers: TimerQueue,
     watchers: Watchers,
     waits: Waits,
@@ -124,6 +129,7 @@ impl Shard {
             pipeline: Pipeline::default(),
             immediate: Immediate::default(),
             deliveries: Deliveries::default(),
+            visibility: VisibilityQueue::new(parts.visibility.clone(), parts.settings.visibility_tasks_max),
             timers: TimerQueue::default(),
             watchers: Watchers::default(),
             waits: Waits::default(),
@@ -152,6 +158,7 @@ impl Shard {
             self.waits.next_due(),
             self.update_waiters.next_due(),
             self.immediate.next_retry(),
+            self.visibility.next_try(),
             self.cache.flush_due(),
         ];
         if let Some(at) = next.into_iter().flatten().min() {
@@ -171,6 +178,7 @@ impl Shard {
         self.immediate = Immediate::default();
         self.deliveries.stop();
         self.deliveries = Deliveries::default();
+        self.visibility = self.visibility.anew();
         self.timers = TimerQueue::default();
         self.watchers = Watchers::default();
         self.waits = Waits::default();
@@ -223,14 +231,25 @@ impl Actor for Shard {
             ShardMsg::CallbackTried(tried) => self.callback_tried(*tried, ctx),
             ShardMsg::TaskHeard { id, heard } => self.task_heard(id, heard, ctx),
             ShardMsg::TimersRead { epoch, rows } if epoch == self.epoch => self.timers_read(rows, ctx.now()),
+            ShardMsg::VisibilityWritten { epoch, result } if epoch == self.epoch => {
+                self.visibility_written(result, ctx);
+            }
+            ShardMsg::VisibilityTasksRead { epoch, rows } if epoch == self.epoch => {
+                self.visibility_tasks_read(rows, ctx);
+            }
             ShardMsg::ResetRead(read) if read.epoch == self.epoch => self.reset_read(*read, ctx),
             ShardMsg::StickyWorkerGone(task) => self.offer_to_any(*task, ctx),
             ShardMsg::QueryReturned(returned) => self.query_returned(*returned, ctx),
             // Answers to what the shard asked under an earlier lease.
-            ShardMsg::Loaded(_) | ShardMsg::Committed { .. } | ShardMsg::TimersRead { .. } | ShardMsg::ResetRead(_) => {
-            }
+            ShardMsg::Loaded(_)
+            | ShardMsg::Committed { .. }
+            | ShardMsg::TimersRead { .. }
+            | ShardMsg::VisibilityWritten { .. }
+            | ShardMsg::VisibilityTasksRead { .. }
+            | ShardMsg::ResetRead(_) => {}
             ShardMsg::Answered => {}
         }
+        self.deliver_visibility(ctx);
         self.arm_timer(ctx);
         self.stop_when_idle(ctx);
     }
@@ -241,6 +260,7 @@ impl Actor for Shard {
             self.fire_timers(now, ctx);
             self.retry_tasks(now, ctx);
             self.flush_lazy(now, ctx);
+            self.deliver_visibility(ctx);
         }
         self.watchers.expire(now, &mut self.holders);
         self.waits.expire(now, &mut self.holders);
@@ -252,6 +272,7 @@ impl Actor for Shard {
     fn drain(&mut self, ctx: &mut Ctx<Self>) -> Drained {
         self.draining = true;
         self.deliveries.stop();
+        self.visibility.stop();
         if self.let_go(ctx) { Drained::Now } else { Drained::Later }
     }
 }

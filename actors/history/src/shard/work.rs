@@ -249,9 +249,9 @@ impl Shard {
             Job::Reset { ask, stage } => self.reset(key, holder, found.ok_or(selector), ask, Some(stage), ctx),
             Job::Again { ask, until } => self.act(key, holder, found, ask, Some(until), ctx),
             Job::Wake { entry, .. } => self.wake(key, holder, found, entry, ctx),
-            Job::Task { id, heard, .. } => match found {
+            Job::Task { id, heard, key: run } => match found {
                 Some(index) => self.work_task(AtWork { id, key, holder, index }, heard, ctx),
-                None => self.drop_task(id),
+                None => self.drop_task(id, run),
             },
         }
     }

@@ -6,7 +6,7 @@ use perdure_proto::api::workflowservice as ws;
 
 use crate::kit::*;
 
-fn delete(workflow_id: &str, run_id: &str) -> Box<ws::DeleteWorkflowExecutionRequest> {
+pub(super) fn delete(workflow_id: &str, run_id: &str) -> Box<ws::DeleteWorkflowExecutionRequest> {
     let workflow_execution = execution(workflow_id, run_id);
     Box::new(ws::DeleteWorkflowExecutionRequest { workflow_execution, ..Default::default() })
 }

@@ -29,3 +29,5 @@ mod timers;
 mod update_ends;
 mod updates;
 mod visibility;
+mod visibility_queue;
+mod visibility_storm;

@@ -1,6 +1,7 @@
 //! A node's history service over a scripted store, with a task queue and namespaces that the test plays.
 
 mod callbacks;
+mod lists;
 mod matching;
 mod namespaces;
 mod node;
@@ -15,12 +16,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 use perdure_execution::archetype::Registry;
 use perdure_history::HistorySettings;
 use perdure_kernel::{Clock, Namespace, NamespaceId, ShardId, Timestamp};
-use perdure_persistence::{SharedStore, decorator::Decorated, memory::MemoryStore};
+use perdure_persistence::{SharedStore, VisibilityWriter, decorator::Decorated, memory::MemoryStore};
 use perdure_proto::api::history::HistoryEvent;
 use perdure_runtime::TokioClock;
 
 pub(crate) use self::{
     callbacks::{Callbacks, Play},
+    lists::{Lists, rows},
     matching::{Matching, answer, is_sticky, is_workflow, take, tasks_in},
     namespaces::Namespaces,
     node::{Node, Pending},
@@ -52,6 +54,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TokioClock>,
     pub(crate) archetypes: Arc<Registry>,
     pub(crate) callbacks: Callbacks,
+    /// Where lists are kept, if not in the store.
+    pub(crate) visibility: Option<Arc<dyn VisibilityWriter>>,
     pub(crate) settings: HistorySettings,
     pub(crate) shards: u32,
     boots: u64,
@@ -70,6 +74,7 @@ impl World {
             clock: Arc::new(TokioClock::new(BEGINNING)),
             archetypes: Arc::default(),
             callbacks: Callbacks::default(),
+            visibility: None,
             settings: HistorySettings::default(),
             shards: 1,
             boots: 0,

@@ -28,7 +28,7 @@ pub(crate) struct Pending<R> {
 }
 
 impl<R> Pending<R> {
-    pub(super) fn of(answer: impl Future<Output = ServiceResult<R>> + 'static) -> Self {
+    pub(crate) fn of(answer: impl Future<Output = ServiceResult<R>> + 'static) -> Self {
         Self { answer: Box::pin(answer), answered: None }
     }
 
@@ -72,6 +72,7 @@ impl Node {
             namespaces: Arc::clone(&world.namespaces) as _,
             archetypes: Arc::clone(&world.archetypes),
             callbacks: Arc::new(world.callbacks.clone()),
+            visibility: world.visibility.clone(),
             settings: world.settings.clone(),
             seed,
         };

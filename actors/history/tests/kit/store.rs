@@ -18,7 +18,7 @@ pub(crate) enum Fault {
     After(StoreErrorKind),
 }
 
-/// Where held commits wait.
+/// Where held writes wait: commits, or writes of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     Open,
@@ -37,7 +37,7 @@ pub(crate) struct Script {
 
 struct State {
     gate: Gate,
-    /// Commits that may pass the closed gate.
+    /// Writes that may pass the closed gate.
     passes: usize,
     waiting: usize,
     calls: BTreeMap<Operation, usize>,
@@ -57,29 +57,29 @@ impl Script {
         self.state.lock().unwrap()
     }
 
-    /// Commits wait before they are applied.
+    /// Writes wait before they are applied.
     pub(crate) fn hold(&self) {
         self.state().gate = Gate::Before;
     }
 
-    /// Commits are applied and then wait.
+    /// Writes are applied and then wait.
     pub(crate) fn hold_after(&self) {
         self.state().gate = Gate::After;
     }
 
-    /// Lets one waiting commit go on.
+    /// Lets one waiting write go on.
     pub(crate) fn release_one(&self) {
         self.state().passes += 1;
         self.changed.notify_waiters();
     }
 
-    /// Lets all commits go on, now and from now on.
+    /// Lets all writes go on, now and from now on.
     pub(crate) fn release(&self) {
         self.state().gate = Gate::Open;
         self.changed.notify_waiters();
     }
 
-    /// Commits that wait.
+    /// Writes that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.state().waiting
     }
@@ -138,7 +138,7 @@ impl Script {
     }
 }
 
-/// A commit at the gate. It may be dropped there.
+/// A write at the gate. It may be dropped there.
 struct Waiting<'s>(&'s Script);
 
 impl<'s> Waiting<'s> {
@@ -161,10 +161,10 @@ impl Interceptor for Script {
         call: impl Future<Output = StoreResult<T>> + Send,
     ) -> StoreResult<T> {
         let fault = self.enter(operation);
-        let commits = operation == Operation::Commit;
+        let held = matches!(operation, Operation::Commit | Operation::WriteVisibility);
         // A store answers never at once.
         tokio::task::yield_now().await;
-        if commits {
+        if held {
             self.pass(Gate::Before).await;
         }
         let failed = |kind| Err(StoreError::new(kind, operation.name(), "as the test wants it"));
@@ -172,7 +172,7 @@ impl Interceptor for Script {
             return failed(kind);
         }
         let result = call.await;
-        if commits {
+        if held {
             self.pass(Gate::After).await;
         }
         tokio::task::yield_now().await;

@@ -93,8 +93,12 @@ impl Shard {
             current = Some(CurrentRunWrite { expected: holder.current.run_id(), run_id: None });
             holder.current = Current::Absent;
         }
+        let mut staged = Staged::new(key, after);
+        if self.machine(key).is_some_and(|machine| machine.visibility(&run.state).is_some()) {
+            self.stage_visibility(&run.key, &mut staged);
+        }
         let write = ExecutionWrite { key: run.key, op: ExecutionOp::Delete, current };
-        self.pipeline.push(write, Staged::new(key, after));
+        self.pipeline.push(write, staged);
         holder.uncommitted = true;
     }
 
@@ -120,7 +124,10 @@ impl Shard {
                 None => {}
             }
         }
-        let shown = if writes.shown { machine.visibility(&run.state) } else { None };
+        let mut shown = if writes.shown { machine.visibility(&run.state) } else { None };
+        if self.visibility.is_separate() && shown.take().is_some() {
+            self.stage_visibility(&run.key, &mut staged);
+        }
         let shown = shown.map(|record| VisibilityWrite { record: Box::new(record), attributes_changed: true });
         let record = machine.record(&run.state);
         let record = records::Actor { wake_at: run.wake.0.as_nanos(), wake_id: run.wake.1, record };

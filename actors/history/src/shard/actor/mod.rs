@@ -15,6 +15,7 @@ use perdure_execution::{
     archetype::{AnyMachine, AnyValue, Verdict},
 };
 use perdure_kernel::{BusinessKey, ErrorKind, ServiceError, Timestamp};
+use perdure_persistence::VisibilityChange;
 use perdure_rpc::{Ask, history::Act};
 use perdure_runtime::Ctx;
 
@@ -66,6 +67,13 @@ impl Shard {
                 _,
             ) => ask.reply.send(Ok(reply)),
         }
+    }
+
+    /// What lists show of a run; `None` when they do not show it.
+    pub(super) fn shown_of_actor(&self, key: &BusinessKey, holder: &Holder, index: usize) -> Option<VisibilityChange> {
+        let run = holder.actors.get(index)?;
+        let record = Box::new(self.machine(key)?.visibility(&run.state)?);
+        Some(VisibilityChange::Put { record, version: run.version })
     }
 
     /// The machine of an id's archetype.

@@ -125,6 +125,7 @@ fn add_task(task: &records::ImmediateTask, now: Timestamp) -> Option<AddTask> {
         | Task::CancelExternal(_)
         | Task::ReportClose(_)
         | Task::CloseChild(_)
-        | Task::Callback(_) => return None,
+        | Task::Callback(_)
+        | Task::Visibility(_) => return None,
     })
 }

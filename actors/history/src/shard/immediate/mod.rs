@@ -26,6 +26,7 @@ use perdure_execution::{
 use perdure_kernel::{
     Archetype, BusinessKey, ExecutionKey, Namespace, NamespaceId, ServiceResult, Timestamp, error::Retry,
 };
+use perdure_persistence::VisibilityChange;
 use perdure_proto::records::{self, immediate_task::Task};
 use perdure_rpc::{Ask, Caller, HistoryCall};
 use perdure_runtime::Ctx;
@@ -86,6 +87,7 @@ impl Shard {
 
     /// Lets a task that failed be tried again later.
     pub(super) fn retry_task(&mut self, id: i64, ctx: &Ctx<Self>) {
+        self.visibility.no_answer(id);
         self.immediate.retry(id, ctx.now(), &mut self.random);
     }
 
@@ -101,6 +103,7 @@ impl Shard {
             }
             Some(Some(Task::ReportClose(_))) => self.report_close(id, ctx),
             Some(Some(Task::CloseChild(_))) => self.close_child(id, ctx),
+            Some(Some(Task::Visibility(_))) => self.visibility_due(id, ctx.now()),
         }
     }
 
@@ -114,7 +117,8 @@ impl Shard {
             (Task::StartChild(_) | Task::SignalExternal(_) | Task::CancelExternal(_), heard) => {
                 self.submit_task(id, Some(heard), ctx);
             }
-            (_, Heard::Started(_) | Heard::Delivered(_)) | (Task::Callback(_), Heard::Told(_)) => {}
+            (_, Heard::Started(_) | Heard::Delivered(_))
+            | (Task::Callback(_) | Task::Visibility(_), Heard::Told(_)) => {}
         }
     }
 
@@ -126,6 +130,7 @@ impl Shard {
             Task::SignalExternal(task) => self.signal_external(at, task.initiated_event_id, heard, ctx),
             Task::Callback(task) => self.callback(at, task, heard, ctx),
             Task::CancelExternal(task) => self.cancel_external(at, task.initiated_event_id, heard, ctx),
+            Task::Visibility(_) => self.read_visibility(&at, ctx.now()),
             // Its namespace is not known here, but the run is there.
             Task::WorkflowTask(_) | Task::ActivityTask(_) => {
                 self.immediate.retry_at(at.id, ctx.now() + UNKNOWN_NAMESPACE_DELAY);
@@ -134,9 +139,12 @@ impl Shard {
         }
     }
 
-    /// A task's run is gone: there is nothing to say and nobody to tell.
-    pub(super) fn drop_task(&mut self, id: i64) {
-        self.immediate.finish(id);
+    /// A task's run is gone: there is nothing to say and nobody to tell, but its row goes.
+    pub(super) fn drop_task(&mut self, id: i64, key: ExecutionKey) {
+        match self.immediate.get(id).map(|task| task.task.as_ref()) {
+            Some(Some(Task::Visibility(_))) => self.visibility.answer(id, VisibilityChange::Remove { key }),
+            Some(_) | None => self.immediate.finish(id),
+        }
     }
 
     fn submit_task(&mut self, id: i64, heard: Option<Heard>, ctx: &mut Ctx<Self>) {

@@ -71,7 +71,7 @@ impl Immediate {
     }
 
     /// A task that is not finished.
-    pub(super) fn get(&self, id: i64) -> Option<&records::ImmediateTask> {
+    pub(in crate::shard) fn get(&self, id: i64) -> Option<&records::ImmediateTask> {
         self.outstanding.get(&id).map(|outstanding| &outstanding.task)
     }
 
@@ -92,7 +92,7 @@ impl Immediate {
     }
 
     /// Lets a task be tried again at a certain time.
-    pub(super) fn retry_at(&mut self, id: i64, at: Timestamp) {
+    pub(in crate::shard) fn retry_at(&mut self, id: i64, at: Timestamp) {
         if self.outstanding.contains_key(&id) {
             self.retries.insert((at, id));
         }
@@ -106,13 +106,19 @@ impl Immediate {
         self.retries.insert((now + backoff::jitter_down(wait, RETRY_JITTER, random), id));
     }
 
-    /// The level below which all tasks are finished, once that is worth a write.
-    pub(in crate::shard) fn take_ack(&mut self, worth: usize, next_id: i64) -> Option<i64> {
+    /// Forgets a task that is not finished: its row is read again later.
+    pub(in crate::shard) fn leave(&mut self, id: i64) {
+        self.outstanding.remove(&id);
+    }
+
+    /// The level below which all tasks are finished, once that is worth a write. Rows from `left` on are not
+    /// all in memory.
+    pub(in crate::shard) fn take_ack(&mut self, worth: usize, left: Option<i64>, next_id: i64) -> Option<i64> {
         if self.finished < worth {
             return None;
         }
         self.finished = 0;
-        let open = [self.outstanding.first_key_value().map(|(id, _)| *id), self.kept.first().copied()];
+        let open = [self.outstanding.first_key_value().map(|(id, _)| *id), self.kept.first().copied(), left];
         self.acked = open.into_iter().flatten().min().unwrap_or(next_id);
         Some(self.acked)
     }
@@ -132,7 +138,7 @@ impl Immediate {
     }
 
     /// Nothing is left to do.
-    pub(super) fn finish(&mut self, id: i64) {
+    pub(in crate::shard) fn finish(&mut self, id: i64) {
         if self.outstanding.remove(&id).is_some() {
             self.finished += 1;
         }
