@@ -239,11 +239,12 @@ fn a_write_from_the_past_changes_nothing() {
     run(async {
         for fault in [Fault::Before(StoreErrorKind::LeaseLost), Fault::After(StoreErrorKind::OutcomeUnknown)] {
             for removed in [false, true] {
-                let (mut world, lists, writes) = World::with_lists();
+                let (mut world, lists, _writes) = World::with_lists();
                 let node = world.boot().await;
-                writes.hold();
+                let old = lists.hold_one();
                 node.ask("order", start("order")).await.unwrap();
                 settle().await;
+                assert_eq!(rows(&lists.memory, &node.namespace_id).await, []);
                 world.script.fail(Operation::Commit, 0, fault);
                 node.ask("other", start("other")).await.unwrap_err();
                 if removed {
@@ -252,11 +253,11 @@ fn a_write_from_the_past_changes_nothing() {
                     node.ask("order", terminate("order")).await.unwrap();
                 }
                 settle().await;
-                assert_eq!(writes.waiting(), 2, "the old write and the new one");
-                writes.release();
-                pass(secs(1)).await;
-                let listed = agreed(&world, &node, &lists).await;
-                assert_eq!(ids(&listed).contains(&"order"), !removed, "{fault:?}");
+                let before = agreed(&world, &node, &lists).await;
+                assert_eq!(ids(&before).contains(&"order"), !removed, "{fault:?}");
+                old.notify_one();
+                settle().await;
+                assert_eq!(agreed(&world, &node, &lists).await, before);
             }
         }
     });
@@ -310,7 +311,7 @@ fn a_node_stops_although_the_store_does_not_answer() {
 fn tasks_beyond_the_bound_are_read_again() {
     const RUNS: usize = 350;
     run(async {
-        for (bound, dies) in [(3, false), (40, false), (40, true)] {
+        for (bound, dies) in [(3, false), (40, false), (40, true), (150, false)] {
             let (mut world, lists, writes) = World::with_lists();
             world.settings.visibility_tasks_max = bound;
             let mut node = world.boot().await;
@@ -338,6 +339,36 @@ fn tasks_beyond_the_bound_are_read_again() {
             settle().await;
             agreed(&world, &node, &lists).await;
         }
+    });
+}
+
+/// While all that is in memory is written and the rest is not read yet, the rows of the rest stay.
+#[test]
+fn rows_of_tasks_that_were_left_outlive_those_of_finished_ones() {
+    run(async {
+        let (mut world, lists, writes) = World::with_lists();
+        world.settings.visibility_tasks_max = 2;
+        let node = world.boot().await;
+        writes.hold();
+        for n in 0..6 {
+            let id = format!("order-{n}");
+            node.ask(&id, start(&id)).await.unwrap();
+        }
+        world.matching.take_all();
+        settle().await;
+        world.script.fail(Operation::ReadImmediate, 0, Fault::Before(StoreErrorKind::Unavailable));
+        writes.release();
+        settle().await;
+        assert_eq!(rows(&lists.memory, &node.namespace_id).await.len(), 2);
+        // Enough finished tasks for their rows to be deleted, in no time.
+        for n in 0..300 {
+            let id = format!("other-{n}");
+            node.ask(&id, start(&id)).await.unwrap();
+            world.matching.take_all();
+        }
+        let node = world.crash(node).await;
+        pass(secs(10)).await;
+        assert_eq!(agreed(&world, &node, &lists).await.len(), 306);
     });
 }
 

@@ -15,6 +15,7 @@ use perdure_persistence::{
 use perdure_proto::records;
 use perdure_visibility::{Names, Query, SortKey};
 use prost::Message;
+use tokio::sync::Notify;
 
 use super::{Script, World};
 
@@ -27,6 +28,7 @@ pub(crate) struct Lists {
     pub(crate) memory: MemoryStore,
     refused: Mutex<BTreeSet<String>>,
     writes: Mutex<Vec<Vec<String>>>,
+    held: Mutex<Option<Arc<Notify>>>,
 }
 
 #[async_trait]
@@ -37,6 +39,10 @@ impl VisibilityWriter for Lists {
             return Err(StoreError::new(StoreErrorKind::Corrupt, "write_visibility", "a row is not to my liking"));
         }
         self.writes.lock().unwrap().push(ids);
+        let held = self.held.lock().unwrap().take();
+        if let Some(held) = held {
+            held.notified().await;
+        }
         self.memory.write_visibility(changes).await
     }
 
@@ -51,7 +57,12 @@ impl Lists {
         *self.refused.lock().unwrap() = id.map(str::to_owned).into_iter().collect();
     }
 
-    /// Ids in each write that was applied.
+    /// Lets the next write wait, alone, until it is told to go on.
+    pub(crate) fn hold_one(&self) -> Arc<Notify> {
+        Arc::clone(self.held.lock().unwrap().insert(Arc::default()))
+    }
+
+    /// Ids in each write that was not refused.
     pub(crate) fn writes(&self) -> Vec<Vec<String>> {
         self.writes.lock().unwrap().clone()
     }

@@ -122,7 +122,7 @@ impl VisibilityQueue {
 
     /// When the next try is due that no message brings about: the end of a write is one.
     pub(in crate::shard) fn next_try(&self) -> Option<Timestamp> {
-        self.pause.filter(|_| self.writing.is_empty() && !*self.stopping.borrow())
+        self.pause.filter(|_| self.writing.is_empty() && !self.is_empty() && !*self.stopping.borrow())
     }
 
     /// Takes in a task whose commit is durable, or one that is to be tried again.
@@ -298,6 +298,14 @@ mod tests {
         Some(queue.writing.clone())
     }
 
+    fn queue_with_pause(now: Timestamp) -> VisibilityQueue {
+        let mut queue = queue(10);
+        queue.due(1, key("a"), now);
+        queue.pause_until(now + RETRY_INITIAL);
+        assert!(queue.next_try().is_some());
+        queue
+    }
+
     #[test]
     fn a_waiting_task_covers_what_changes_of_its_run() {
         let mut queue = queue(10);
@@ -338,6 +346,10 @@ mod tests {
         }
         assert!(waits[0] <= RETRY_INITIAL && waits.iter().all(|wait| *wait <= RETRY_MAX));
         assert!(*waits.last().unwrap() >= RETRY_MAX.mul_f64(1.0 - RETRY_JITTER));
+        // Without anything left to do nothing is due.
+        let mut emptied = queue_with_pause(now);
+        emptied.forget(1);
+        assert_eq!(emptied.next_try(), None);
         queue.stop();
         queue.failed(now, &mut random);
         assert_eq!((queue.next_try(), turn(&mut queue, now + RETRY_MAX)), (None, None));
