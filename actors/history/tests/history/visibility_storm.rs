@@ -12,7 +12,7 @@ use super::{
 };
 use crate::kit::*;
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 25;
 const STEPS: u64 = 120;
 
 /// Ids of workflows, and as many of activities.
