@@ -144,6 +144,7 @@ impl Node {
             &system,
             JobsParts {
                 store: Arc::clone(&store),
+                lists: options.visibility.is_none(),
                 history: history.client(),
                 namespaces: Arc::clone(&namespaces),
                 archetypes,

@@ -43,6 +43,8 @@ pub type SettingsSource = Arc<dyn Fn() -> WorkerSettings + Send + Sync>;
 pub struct JobsParts {
     /// The database.
     pub store: SharedStore,
+    /// Whether the database holds the rows of lists too.
+    pub lists: bool,
     /// Reaches shards.
     pub history: HistoryClient,
     /// Knows the namespaces.
@@ -60,6 +62,7 @@ pub struct JobsParts {
 /// What the actors share.
 pub(crate) struct Shared {
     pub(crate) store: SharedStore,
+    pub(crate) lists: bool,
     pub(crate) history: HistoryClient,
     pub(crate) namespaces: Arc<dyn NamespaceService>,
     pub(crate) archetypes: Arc<Registry>,
@@ -95,9 +98,10 @@ impl fmt::Debug for Jobs {
 impl Jobs {
     /// Spawns the actors. Deletions that were under way when the server stopped go on.
     pub fn start(system: &ActorSystem, parts: JobsParts) -> Self {
-        let JobsParts { store, history, namespaces, archetypes, settings, stage, seed } = parts;
+        let JobsParts { store, lists, history, namespaces, archetypes, settings, stage, seed } = parts;
         let shared = Arc::new(Shared {
             store,
+            lists,
             history,
             namespaces,
             archetypes,

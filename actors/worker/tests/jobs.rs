@@ -181,6 +181,7 @@ impl World {
         });
         let parts = JobsParts {
             store: Arc::clone(&store) as SharedStore,
+            lists: true,
             history: HistoryClient::new(Arc::new(Shards(shard.recipient()))),
             namespaces: Arc::clone(&namespaces) as _,
             archetypes: Arc::default(),

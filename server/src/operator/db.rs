@@ -61,6 +61,7 @@ async fn check_file(path: &Path, options: &CheckOptions) -> Result<admin::CheckS
         shard_map: Arc::new(shard_map.shard_map),
         archetypes: Arc::default(),
         clock: Arc::new(SystemClock::new()),
+        lists: true,
         mender: None,
         scope: CheckScope {
             namespace: None,

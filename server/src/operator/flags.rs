@@ -26,10 +26,10 @@ pub struct CheckOptions {
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
     /// Check one namespace, by its name. Only with --address.
-    #[arg(long, short, value_name = "NAME", requires = "address")]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "db_filename")]
     pub namespace: Option<String>,
     /// Set right what can be. Only with --address: only a server's shards change what they hold.
-    #[arg(long, requires = "address")]
+    #[arg(long, conflicts_with = "db_filename")]
     pub repair: bool,
     /// Leave histories out: most of the work.
     #[arg(long)]

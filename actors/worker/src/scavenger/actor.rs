@@ -58,6 +58,7 @@ impl Scavenger {
             shard_map: shared.history.shard_map(),
             archetypes: Arc::clone(&shared.archetypes),
             clock: Arc::clone(&shared.clock),
+            lists: shared.lists,
             mender: Some(Arc::new(ByShard(Arc::clone(shared)))),
             scope,
         };

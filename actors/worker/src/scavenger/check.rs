@@ -30,6 +30,8 @@ pub struct Check {
     pub archetypes: Arc<Registry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether the database holds the rows of lists too; where they are kept elsewhere, they are not looked at.
+    pub lists: bool,
     /// Who sets things right; without one [`CheckScope::mend`] has no effect on runs.
     pub mender: Option<Arc<dyn Mender>>,
     /// What it looks at.
@@ -70,7 +72,9 @@ impl Check {
         let mut tally = Tally { summary: CheckSummary::default(), sink };
         let mut pace = Pace::new(self.scope.rate.unwrap_or(0));
         self.runs(&mut tally, &mut pace).await?;
-        self.rows(&mut tally, &mut pace).await?;
+        if self.lists {
+            self.rows(&mut tally, &mut pace).await?;
+        }
         if self.scope.namespace.is_none() {
             self.remains(&mut tally).await?;
         }

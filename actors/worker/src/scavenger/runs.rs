@@ -107,9 +107,15 @@ impl Check {
 
     async fn compare(&self, shard: ShardId, key: &ExecutionKey, stored: StoredExecution) -> StoreResult<Vec<Problem>> {
         let items = stored.items.into_iter().map(|(item, bytes)| ((item.kind, item.name), bytes)).collect();
-        let expected = match audit::expect(&self.archetypes, key, &stored.record, items) {
+        let mut expected = match audit::expect(&self.archetypes, key, &stored.record, items) {
             Ok(expected) => expected,
             Err(problem) => return Ok(vec![problem]),
+        };
+        let shown = if self.lists {
+            self.store.load_visibility(std::slice::from_ref(key)).await?.pop().flatten()
+        } else {
+            expected.shown = None;
+            None
         };
         let history = match expected.last_event_id {
             Some(_) if self.scope.histories => Some(self.spans(shard, key).await?),
@@ -119,12 +125,8 @@ impl Check {
             Some(wake) => self.has_timer(shard, wake).await?,
             None => false,
         };
-        let found = Found {
-            current: self.store.current_run(shard, &key.business).await?,
-            history,
-            shown: self.store.load_visibility(std::slice::from_ref(key)).await?.pop().flatten(),
-            wake_is_there,
-        };
+        let found =
+            Found { current: self.store.current_run(shard, &key.business).await?, history, shown, wake_is_there };
         Ok(expected.compare(&found, &key.run_id, self.clock.now()))
     }
 

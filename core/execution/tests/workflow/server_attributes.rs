@@ -93,7 +93,7 @@ fn builds_join_those_that_a_client_set() {
     let given = r#"["mine","unversioned","assigned:zz","pinned:d:b","b2"]"#;
     let mut kit = Kit::start(|request| request.search_attributes = Some(set(given)));
     assert_eq!(value(&kit, "BuildIds").as_deref(), Some(given), "as it was given until a task is completed");
-    let mut turn = |kit: &mut Kit, build: &str, use_versioning, commands| {
+    let turn = |kit: &mut Kit, build: &str, use_versioning, commands| {
         kit.start_task();
         kit.complete_with(commands, |request| {
             request.worker_version_stamp = Some(WorkerVersionStamp { build_id: build.to_owned(), use_versioning });
