@@ -7,7 +7,10 @@ use perdure_kernel::{
     ServiceError, ServiceResult, Timestamp, VisibilityRecord, search_attributes::PREDEFINED,
     visibility::NAMESPACE_DIVISION,
 };
-use perdure_persistence::StoreError;
+use perdure_persistence::{
+    StoreError,
+    visibility::{Page, Position},
+};
 use perdure_proto::{
     api::common::{Payload, SearchAttributes},
     tokens::VisibilityPage,
@@ -38,10 +41,9 @@ pub(crate) async fn page(
     let max = call.limits().visibility_page_size_max;
     let size = usize::try_from(size).ok().filter(|size| (1..=max).contains(size)).unwrap_or(max);
     let after = read_token(token)?;
-    let records = shared.visibility.list_visibility(call.namespace_id(), query, after.as_ref(), size).await;
-    let records = records.map_err(|error| failed(&error))?;
-    let next = records.last().filter(|_| records.len() == size).map(write_token).unwrap_or_default();
-    Ok((records, next))
+    let page = shared.visibility.list_visibility(call.namespace_id(), query, after.as_ref(), size).await;
+    let Page { records, next } = page.map_err(|error| failed(&error))?;
+    Ok((records, next.map(write_token).unwrap_or_default()))
 }
 
 /// How many pass, and by group when the query groups: the group's value and its count.
@@ -94,21 +96,23 @@ fn keyword(value: &str) -> Payload {
     }
 }
 
-fn read_token(token: &Bytes) -> ServiceResult<Option<SortKey>> {
+fn read_token(token: &Bytes) -> ServiceResult<Option<Position>> {
     if token.is_empty() {
         return Ok(None);
     }
     let page = VisibilityPage::decode(token.clone()).map_err(|_not_ours| invalid("Invalid NextPageToken."))?;
-    Ok(Some(SortKey {
+    let key = SortKey {
         close_time: Reverse(Timestamp::from_nanos(page.close_time)),
         start_time: Reverse(Timestamp::from_nanos(page.start_time)),
         run_id: page.run_id,
-    }))
+    };
+    Ok(Some(Position { snapshot: page.snapshot, key }))
 }
 
-fn write_token(last: &VisibilityRecord) -> Bytes {
-    let SortKey { close_time: Reverse(close_time), start_time: Reverse(start_time), run_id } = SortKey::of(last);
-    VisibilityPage { close_time: close_time.as_nanos(), start_time: start_time.as_nanos(), run_id }
+fn write_token(next: Position) -> Bytes {
+    let Position { snapshot, key } = next;
+    let SortKey { close_time: Reverse(close_time), start_time: Reverse(start_time), run_id } = key;
+    VisibilityPage { close_time: close_time.as_nanos(), start_time: start_time.as_nanos(), run_id, snapshot }
         .encode_to_vec()
         .into()
 }

@@ -3,25 +3,70 @@
 //! Rows are written by the commits of shards: an [`crate::shard::ExecutionOp::Put`] may bring a record, and
 //! a removed run takes its row with it. So what a commit has acknowledged, the next list shows.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
-use perdure_kernel::{NamespaceId, VisibilityRecord};
+use perdure_kernel::{NamespaceId, Timestamp, VisibilityRecord};
 use perdure_visibility::{GroupBy, Query, SortKey};
 
 use crate::StoreResult;
 
+/// A place in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// What the store knew of closes when the listing began: the store's own number. `None` in listings that began
+    /// before stores told: they see a run that moves twice or not at all.
+    pub snapshot: Option<u64>,
+    /// The last record's place, as the listing has it.
+    pub key: SortKey,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<VisibilityRecord>,
+    /// Where the next page begins; `None` when this one is not full.
+    pub next: Option<Position>,
+}
+
+impl Page {
+    /// A page whose records stand where they would stand in a new listing.
+    pub fn of(records: Vec<VisibilityRecord>, limit: usize, snapshot: Option<u64>) -> Self {
+        let next = records.last().filter(|_| records.len() == limit);
+        Self { next: next.map(|last| Position { snapshot, key: SortKey::of(last) }), records }
+    }
+
+    /// A page of a listing that goes on: of records that were open when it began, then of others.
+    pub fn of_sections(
+        open: Vec<VisibilityRecord>,
+        closed: Vec<VisibilityRecord>,
+        limit: usize,
+        snapshot: u64,
+    ) -> Self {
+        let last_open = closed.is_empty().then(|| open.last()).flatten();
+        // Whatever has become of it, it stands where the open ones are.
+        let key = last_open.map(|last| SortKey { close_time: Reverse(Timestamp::MAX), ..SortKey::of(last) });
+        let key = key.or_else(|| closed.last().map(SortKey::of));
+        let records: Vec<VisibilityRecord> = open.into_iter().chain(closed).collect();
+        let next = key.filter(|_| records.len() == limit).map(|key| Position { snapshot: Some(snapshot), key });
+        Self { records, next }
+    }
+}
+
 /// Reads of visibility. Every query is about one namespace.
 #[async_trait]
 pub trait VisibilityStore: Send + Sync + 'static {
-    /// Records that pass the query's filter and come after `after`, in the order of [`SortKey`], at most
-    /// `limit`. A record that changes its place while pages are read may be seen twice or not at all; all
-    /// others are seen once.
+    /// Records that pass the query's filter and come after `after`, at most `limit`: in the order of [`SortKey`] as
+    /// it was when the listing began. A run that closes meanwhile stays where it was: each run that was there when
+    /// the listing began is seen once, if it passes when its turn comes; one that came later, once at most.
     async fn list_visibility(
         &self,
         namespace: &NamespaceId,
         query: &Query,
-        after: Option<&SortKey>,
+        after: Option<&Position>,
         limit: usize,
-    ) -> StoreResult<Vec<VisibilityRecord>>;
+    ) -> StoreResult<Page>;
 
     /// How many records pass the query's filter.
     async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64>;

@@ -16,6 +16,8 @@ use perdure_proto::api::{
 };
 use perdure_visibility::{Names, Query, SortKey, evaluate};
 
+use crate::visibility::Position;
+
 use super::sample::{ALL, acquire, commit, delete, key, key_of, namespace, put, refused, run_id};
 use crate::{
     SharedStore, StoreErrorKind, VisibilityStore,
@@ -93,7 +95,7 @@ fn write(record: &VisibilityRecord, version: i64, attributes_changed: bool) -> E
 }
 
 async fn list(store: &SharedStore, text: &str) -> Vec<VisibilityRecord> {
-    store.list_visibility(&namespace(), &query(text), None, ALL).await.unwrap()
+    store.list_visibility(&namespace(), &query(text), None, ALL).await.unwrap().records
 }
 
 async fn count(store: &SharedStore, text: &str) -> u64 {
@@ -200,7 +202,7 @@ pub async fn lists_are_sorted_and_apart(store: SharedStore) {
     assert_eq!(list(&store, "").await, expected);
     assert_eq!(count(&store, "").await, 10);
     let other = NamespaceId::from("other");
-    assert_eq!(store.list_visibility(&other, &query(""), None, ALL).await.unwrap(), [elsewhere]);
+    assert_eq!(store.list_visibility(&other, &query(""), None, ALL).await.unwrap().records, [elsewhere]);
     assert_eq!(store.count_visibility(&NamespaceId::from("othe"), &query("")).await, Ok(0));
     assert_eq!(list(&store, "TemporalNamespaceDivision = 'TemporalScheduler'").await, std::slice::from_ref(&system));
     let everywhere = "TemporalNamespaceDivision IS NULL OR TemporalNamespaceDivision IS NOT NULL";
@@ -245,19 +247,31 @@ pub async fn pages_hold_while_data_changes(store: SharedStore) {
             closed
         );
     }
-    // Between the pages one is started and one closes: what was there before and stays is seen once.
-    let changing: Vec<VisibilityRecord> = whole[..8].to_vec();
+    // Between the pages one is started and some close: what was there when the listing began is seen once.
+    let opened: Vec<VisibilityRecord> = whole.iter().filter(|record| record.closed.is_none()).cloned().collect();
+    let mut close_next = opened.iter();
     let seen = pages(&store, "", 5, async |page| {
-        let started = open(key(1_000 + page), 500);
-        let closes = &changing[usize::try_from(page).unwrap() % changing.len()];
-        let version = 1 + i64::try_from(page).unwrap() / 8;
-        let moved = closed(closes.clone(), WorkflowExecutionStatus::Failed, 400);
-        store.commit(commit(range_id, vec![write(&started, 0, true), write(&moved, version, false)])).await.unwrap();
+        let mut writes = vec![write(&open(key(1_000 + page), 500), 0, true)];
+        // The first of those left and the last: some that were shown, some that were not.
+        for moved in [close_next.next(), close_next.next_back()].into_iter().flatten() {
+            writes.push(write(&closed(moved.clone(), WorkflowExecutionStatus::Failed, 400), 1, false));
+        }
+        store.commit(commit(range_id, writes)).await.unwrap();
     })
     .await;
-    for record in whole.iter().skip(8) {
+    assert_eq!(close_next.count(), 0, "all have closed by the end");
+    for record in &whole {
         assert_eq!(seen.iter().filter(|seen| seen.key == record.key).count(), 1, "{:?}", record.key);
     }
+    // They stand where they were.
+    let places = |records: &[VisibilityRecord]| -> Vec<ExecutionKey> {
+        let old = |record: &&VisibilityRecord| whole.iter().any(|whole| whole.key == record.key);
+        records.iter().filter(old).map(|record| record.key.clone()).collect()
+    };
+    assert_eq!(places(&seen), places(&whole));
+    // A listing that asks for one status sees each run at most once, whatever it becomes.
+    let failed = pages(&store, "ExecutionStatus = 'Failed'", 3, async |_| ()).await;
+    assert_eq!(failed.len(), opened.len());
 }
 
 async fn pages(
@@ -267,14 +281,14 @@ async fn pages(
     mut between: impl AsyncFnMut(u64),
 ) -> Vec<VisibilityRecord> {
     let mut seen = Vec::new();
-    let mut after: Option<SortKey> = None;
+    let mut after: Option<Position> = None;
     for number in 0.. {
         let page = store.list_visibility(&namespace(), &query(text), after.as_ref(), limit).await.unwrap();
-        assert!(page.len() <= limit);
-        let is_last = page.len() < limit;
-        after = page.last().map(SortKey::of).or(after);
-        seen.extend(page);
-        if is_last {
+        assert!(page.records.len() <= limit);
+        assert_eq!(page.next.is_some(), page.records.len() == limit);
+        seen.extend(page.records);
+        after = page.next;
+        if after.is_none() {
             break;
         }
         between(number).await;
@@ -432,10 +446,10 @@ pub(super) async fn conditions_hold<S: VisibilityStore + ?Sized>(store: &S, mut 
         let filter = query.filter.as_ref().unwrap();
         let expected: Vec<VisibilityRecord> =
             records.iter().filter(|record| evaluate::matches(filter, record)).cloned().collect();
-        let found = store.list_visibility(&namespace(), &query, None, ALL).await.unwrap();
+        let found = store.list_visibility(&namespace(), &query, None, ALL).await.unwrap().records;
         assert!(found == expected, "{text}: {} of {}", found.len(), expected.len());
         assert_eq!(store.count_visibility(&namespace(), &query).await.unwrap(), expected.len() as u64, "{text}");
-        let some = store.list_visibility(&namespace(), &query, None, 3).await.unwrap();
+        let some = store.list_visibility(&namespace(), &query, None, 3).await.unwrap().records;
         assert!(some == expected[..expected.len().min(3)], "{text}");
         let by = perdure_visibility::GroupBy::ExecutionStatus;
         let groups = store.count_visibility_groups(&namespace(), &query, &by).await.unwrap();

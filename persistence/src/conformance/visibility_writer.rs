@@ -26,7 +26,7 @@ async fn write(store: &Separate, changes: Vec<VisibilityChange>) {
 }
 
 async fn list(store: &Separate, text: &str) -> Vec<VisibilityRecord> {
-    store.list_visibility(&namespace(), &query(text), None, ALL).await.unwrap()
+    store.list_visibility(&namespace(), &query(text), None, ALL).await.unwrap().records
 }
 
 /// An open run whose word tells its versions apart.

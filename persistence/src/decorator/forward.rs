@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use perdure_kernel::{BusinessKey, ExecutionKey, NamespaceId, ShardId, Timestamp, VisibilityRecord};
-use perdure_visibility::{GroupBy, Query, SortKey};
+use perdure_visibility::{GroupBy, Query};
 
 use super::{Decorated, Interceptor};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
     },
     task_queue::{BacklogSummary, BacklogTask, QueueKey, QueueLease, TaskPosition},
+    visibility::{Page, Position},
 };
 
 #[async_trait]
@@ -160,9 +161,9 @@ impl<S: VisibilityStore + ?Sized, I: Interceptor> VisibilityStore for Decorated<
         &self,
         namespace: &NamespaceId,
         query: &Query,
-        after: Option<&SortKey>,
+        after: Option<&Position>,
         limit: usize,
-    ) -> StoreResult<Vec<VisibilityRecord>> {
+    ) -> StoreResult<Page> {
         let call = self.inner.list_visibility(namespace, query, after, limit);
         self.interceptor.around(Operation::ListVisibility, call).await
     }

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Included, Unbounded},
     sync::Arc,
 };
@@ -20,8 +20,11 @@ use super::{MemoryStore, lock};
 use crate::{
     Operation, StoreResult,
     shard::{ExecutionOp, ShardCommit},
-    visibility::VisibilityStore,
+    visibility::{Page, Position, VisibilityStore},
 };
+
+/// How often a first page is read anew because something closed meanwhile.
+const FIRST_PAGE_TRIES: usize = 8;
 
 /// Records looked at under one hold of the lock: writers wait no longer than that takes.
 const RECORDS_AT_ONCE: usize = 1024;
@@ -32,12 +35,16 @@ type Place = (Option<String>, SortKey, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Visibility {
     namespaces: BTreeMap<NamespaceId, Records>,
+    /// Closes so far, of all namespaces: each has a number.
+    closes: u64,
 }
 
 #[derive(Debug, Default)]
 struct Records {
     sorted: BTreeMap<Place, Arc<VisibilityRecord>>,
-    places: BTreeMap<ExecutionKey, Place>,
+    places: BTreeMap<ExecutionKey, (Place, Option<u64>)>,
+    /// Closed runs by the number of their close.
+    closes: BTreeMap<u64, ExecutionKey>,
 }
 
 fn place(record: &VisibilityRecord) -> Place {
@@ -52,17 +59,26 @@ fn place(record: &VisibilityRecord) -> Place {
 impl Visibility {
     pub(super) fn put(&mut self, record: Arc<VisibilityRecord>) {
         let records = self.namespaces.entry(record.key.business.namespace_id.clone()).or_default();
-        let place = place(&record);
-        if let Some(old) = records.places.insert(record.key.clone(), place.clone()) {
+        let (key, place) = (record.key.clone(), place(&record));
+        let old = records.places.remove(&key);
+        let mut close = old.as_ref().and_then(|(_, close)| *close);
+        if let Some((old, _)) = old {
             records.sorted.remove(&old);
         }
+        if close.is_none() && record.closed.is_some() {
+            self.closes += 1;
+            close = Some(self.closes);
+            records.closes.insert(self.closes, key.clone());
+        }
+        records.places.insert(key, (place.clone(), close));
         records.sorted.insert(place, record);
     }
 
     pub(super) fn remove(&mut self, key: &ExecutionKey) {
         let Some(records) = self.namespaces.get_mut(&key.business.namespace_id) else { return };
-        if let Some(place) = records.places.remove(key) {
+        if let Some((place, close)) = records.places.remove(key) {
             records.sorted.remove(&place);
+            close.map(|close| records.closes.remove(&close));
         }
         if records.places.is_empty() {
             self.namespaces.remove(&key.business.namespace_id);
@@ -84,7 +100,7 @@ impl Visibility {
 
     pub(super) fn get(&self, key: &ExecutionKey) -> Option<VisibilityRecord> {
         let records = self.namespaces.get(&key.business.namespace_id)?;
-        Some((**records.sorted.get(records.places.get(key)?)?).clone())
+        Some((**records.sorted.get(&records.places.get(key)?.0)?).clone())
     }
 }
 
@@ -156,6 +172,78 @@ impl MemoryStore {
     }
 }
 
+/// Parts of listings.
+impl MemoryStore {
+    /// The first page, and how many closes there were when it was begun. A close that comes while it is read moves a
+    /// run from where it is read to where it was read: the page is read again.
+    fn first_page(&self, namespace: &NamespaceId, query: &Query, limit: usize) -> (u64, Vec<VisibilityRecord>) {
+        let closes = || lock(&self.visibility).closes;
+        let mut before = closes();
+        for _ in 0..FIRST_PAGE_TRIES {
+            let records = self.sorted(namespace, query, None, limit, |_| true);
+            let after = closes();
+            if before == after {
+                return (before, records);
+            }
+            before = after;
+        }
+        (before, self.sorted(namespace, query, None, limit, |_| true))
+    }
+
+    /// Records that pass and that are `wanted`, in the order of lists.
+    fn sorted(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        after: Option<&SortKey>,
+        limit: usize,
+        wanted: impl Fn(&VisibilityRecord) -> bool,
+    ) -> Vec<VisibilityRecord> {
+        let mut found: Vec<(SortKey, Arc<VisibilityRecord>)> = Vec::new();
+        let mut of_division: (Option<Option<String>>, usize) = (None, 0);
+        self.each_record(namespace, query, after, |record| {
+            if !wanted(&record) {
+                return Enough::No;
+            }
+            let (division, key, _) = place(&record);
+            if of_division.0.as_ref() != Some(&division) {
+                of_division = (Some(division), 0);
+            }
+            of_division.1 += 1;
+            found.push((key, record));
+            if of_division.1 == limit { Enough::Yes } else { Enough::No }
+        });
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        found.truncate(limit);
+        found.into_iter().map(|(_, record)| (*record).clone()).collect()
+    }
+
+    /// Runs that have closed since a listing began and stand behind `key` among those that were open.
+    fn closed_since(
+        &self,
+        namespace: &NamespaceId,
+        query: &Query,
+        snapshot: u64,
+        key: &SortKey,
+    ) -> Vec<VisibilityRecord> {
+        let place = (key.start_time, &key.run_id);
+        let visibility = lock(&self.visibility);
+        let Some(records) = visibility.namespaces.get(namespace) else { return Vec::new() };
+        let since = records.closes.range((Excluded(snapshot), Unbounded)).filter_map(|(_, run)| visibility.get(run));
+        since
+            .filter(|record| (Reverse(record.start_time), &record.key.run_id.to_string()) > place)
+            .filter(|record| query.filter.as_ref().is_none_or(|filter| evaluate::matches(filter, record)))
+            .collect()
+    }
+
+    /// Runs that have closed since a listing began.
+    fn numbers_since(&self, namespace: &NamespaceId, snapshot: u64) -> BTreeSet<ExecutionKey> {
+        let visibility = lock(&self.visibility);
+        let Some(records) = visibility.namespaces.get(namespace) else { return BTreeSet::new() };
+        records.closes.range((Excluded(snapshot), Unbounded)).map(|(_, run)| run.clone()).collect()
+    }
+}
+
 /// A place that only other divisions' records come before.
 fn before(division: Option<String>) -> Option<Place> {
     let start = Reverse(Timestamp::MAX);
@@ -175,27 +263,43 @@ impl VisibilityStore for MemoryStore {
         &self,
         namespace: &NamespaceId,
         query: &Query,
-        after: Option<&SortKey>,
+        after: Option<&Position>,
         limit: usize,
-    ) -> StoreResult<Vec<VisibilityRecord>> {
+    ) -> StoreResult<Page> {
         self.check_open(Operation::ListVisibility)?;
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Page::default());
         }
-        let mut found: Vec<(SortKey, Arc<VisibilityRecord>)> = Vec::new();
-        let mut of_division: (Option<Option<String>>, usize) = (None, 0);
-        self.each_record(namespace, query, after, |record| {
-            let (division, key, _) = place(&record);
-            if of_division.0.as_ref() != Some(&division) {
-                of_division = (Some(division), 0);
-            }
-            of_division.1 += 1;
-            found.push((key, record));
-            if of_division.1 == limit { Enough::Yes } else { Enough::No }
-        });
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        found.truncate(limit);
-        Ok(found.into_iter().map(|(_, record)| (*record).clone()).collect())
+        let Some(Position { snapshot, key }) = after else {
+            let (closes, records) = self.first_page(namespace, query, limit);
+            return Ok(Page::of(records, limit, Some(closes)));
+        };
+        let Some(snapshot) = snapshot else {
+            return Ok(Page::of(self.sorted(namespace, query, Some(key), limit, |_| true), limit, None));
+        };
+        let in_open = key.close_time == Reverse(Timestamp::MAX);
+        let mut open = Vec::new();
+        if in_open {
+            // In this order: what closes between the two is seen by one of them, or by both.
+            open = self.sorted(namespace, query, Some(key), limit, |record| record.closed.is_none());
+            open.extend(self.closed_since(namespace, query, *snapshot, key));
+            open.sort_by(|a, b| (Reverse(a.start_time), &a.key.run_id).cmp(&(Reverse(b.start_time), &b.key.run_id)));
+            open.dedup_by(|later, earlier| later.key == earlier.key);
+            open.truncate(limit);
+        }
+        let mut closed = Vec::new();
+        if open.len() < limit {
+            let first_closed = SortKey {
+                close_time: Reverse(Timestamp::from_nanos(i64::MAX - 1)),
+                start_time: Reverse(Timestamp::MAX),
+                run_id: String::new(),
+            };
+            let from = if in_open { &first_closed } else { key };
+            let since = self.numbers_since(namespace, *snapshot);
+            let had_closed = |record: &VisibilityRecord| record.closed.is_some() && !since.contains(&record.key);
+            closed = self.sorted(namespace, query, Some(from), limit - open.len(), had_closed);
+        }
+        Ok(Page::of_sections(open, closed, limit, *snapshot))
     }
 
     async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {

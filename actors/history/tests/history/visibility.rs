@@ -12,7 +12,7 @@ use crate::kit::*;
 
 async fn list(world: &World, namespace: &NamespaceId) -> Vec<VisibilityRecord> {
     let query = Query::parse("", &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
-    world.memory.list_visibility(namespace, &query, None, 100).await.unwrap()
+    world.memory.list_visibility(namespace, &query, None, 100).await.unwrap().records
 }
 
 async fn statuses(world: &World, node: &Node) -> Vec<(String, Status)> {

@@ -72,7 +72,7 @@ impl Lists {
 pub(crate) async fn rows(store: &MemoryStore, namespace: &NamespaceId) -> Vec<VisibilityRecord> {
     let everywhere = "TemporalNamespaceDivision IS NULL OR TemporalNamespaceDivision IS NOT NULL";
     let query = Query::parse(everywhere, &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
-    store.list_visibility(namespace, &query, None, ALL).await.unwrap()
+    store.list_visibility(namespace, &query, None, ALL).await.unwrap().records
 }
 
 impl World {

@@ -145,8 +145,8 @@ impl Job {
         self.enter(DeletionStage::Lists);
         let (store, everything) = (&self.shared.store, Query { filter: None, group_by: None });
         loop {
-            let rows = store.list_visibility(&self.deletion.id, &everything, None, ROWS_PAGE).await;
-            let keys: Vec<ExecutionKey> = rows.map_err(unreadable)?.into_iter().map(|row| row.key).collect();
+            let page = store.list_visibility(&self.deletion.id, &everything, None, ROWS_PAGE).await;
+            let keys: Vec<ExecutionKey> = page.map_err(unreadable)?.records.into_iter().map(|row| row.key).collect();
             if keys.is_empty() {
                 return Ok(());
             }

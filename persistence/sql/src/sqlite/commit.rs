@@ -64,12 +64,13 @@ const ACK_TIMERS: &str =
 /// Numbers taken from the sequence at once.
 const RUN_BLOCK: i64 = 1 << 16;
 
-/// Run numbers that were taken from the sequence and not given out yet. Thrown away when a transaction
-/// fails: the taking may have been part of it.
+/// Run numbers that were taken from the sequence and not given out yet, and the number of the last close. Thrown
+/// away when a transaction fails: the taking may have been part of it.
 #[derive(Debug, Default)]
 pub(super) struct RunNumbers {
     next: i64,
     end: i64,
+    last_close: Option<i64>,
 }
 
 impl RunNumbers {
@@ -90,6 +91,23 @@ impl RunNumbers {
     fn take(&mut self) -> i64 {
         self.next += 1;
         self.next - 1
+    }
+
+    /// Makes sure that the last close is known.
+    async fn know_closes(&mut self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
+        if self.last_close.is_none() {
+            let last: Option<i64> =
+                sqlx::query_scalar("SELECT max(closed_number) FROM visibility").fetch_one(conn).await?;
+            self.last_close = Some(last.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// The number of the next close: closes are numbered in the order in which they are written.
+    fn take_close(&mut self) -> i64 {
+        let close = self.last_close.unwrap_or(0) + 1;
+        self.last_close = Some(close);
+        close
     }
 }
 
@@ -129,6 +147,7 @@ pub(super) async fn apply(
     }
     let new_runs = accepted.iter().flat_map(|commit| commit.executions()).filter(|(_, write)| is_new(write)).count();
     runs.reserve(conn, new_runs).await?;
+    runs.know_closes(conn).await?;
     for commit in accepted {
         rows.add(commit, &facts, runs);
     }
@@ -280,7 +299,8 @@ impl<'a> Rows<'a> {
                 } => {
                     let run = held.map_or_else(|| runs.take(), |held| held.run);
                     if let Some(write) = visibility {
-                        self.visibility.put(run, held.is_none(), write);
+                        let close = write.record.closed.map(|_| runs.take_close());
+                        self.visibility.put(run, held.is_none(), close, write);
                     }
                     self.executions.push((run, key.run(), *version, record));
                     self.deleted_items.extend(items_deleted.iter().map(|key| (run, key)));

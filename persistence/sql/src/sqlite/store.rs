@@ -12,8 +12,9 @@ use perdure_persistence::{
         Direction, ExecutionPage, HistoryBatch, ImmediateBatch, ShardCommit, ShardLease, StoredExecution, TimerRow,
     },
     task_queue::{BacklogSummary, BacklogTask, QueueKey, QueueLease, TaskPosition},
+    visibility::{Page, Position},
 };
-use perdure_visibility::{GroupBy, Query, SortKey};
+use perdure_visibility::{GroupBy, Query};
 use sqlx::SqlitePool;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -250,10 +251,10 @@ impl VisibilityStore for SqliteStore {
         &self,
         namespace: &NamespaceId,
         query: &Query,
-        after: Option<&SortKey>,
+        after: Option<&Position>,
         limit: usize,
-    ) -> StoreResult<Vec<VisibilityRecord>> {
-        visibility::list(&self.readers, namespace, query, after, read::limit(limit)).await
+    ) -> StoreResult<Page> {
+        visibility::list(&self.readers, namespace, query, after, limit).await
     }
 
     async fn count_visibility(&self, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {

@@ -4,6 +4,7 @@
 //! are looked at: how many entries of it they leave, up to a bound. The least wins; where all leave many, an
 //! index in the order of lists finds a page soonest.
 
+use perdure_proto::api::enums::WorkflowExecutionStatus;
 use perdure_visibility::{Comparison, Field, Filter, Kind, Query, Scalar};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 const PROBES_MAX: usize = 4;
 
 /// Entries counted of each.
-pub(super) const PROBE_ENTRIES_MAX: i64 = 1_000;
+pub(super) const PROBE_ENTRIES_MAX: i64 = 4_000;
 
 /// A way to the rows that a demand of the filter leaves.
 #[derive(Clone, Debug)]
@@ -89,6 +90,10 @@ pub(super) fn imply_list_time(filter: &Filter, sql: &mut Sql) {
             Comparison::NotEqual | Comparison::Less | Comparison::LessOrEqual => {}
         },
         Filter::Between { field: Field::StartTime, negated: false, low, .. } => bound(">=", low),
+        Filter::Compare { field: Field::ExecutionStatus, comparison: Comparison::Equal, value } => {
+            imply_open(std::slice::from_ref(value), sql);
+        }
+        Filter::OneOf { field: Field::ExecutionStatus, negated: false, values } => imply_open(values, sql),
         Filter::All(_)
         | Filter::Any(_)
         | Filter::Not(_)
@@ -99,6 +104,19 @@ pub(super) fn imply_list_time(filter: &Filter, sql: &mut Sql) {
         | Filter::Holds { .. }
         | Filter::Mentions { .. }
         | Filter::IsNull { .. } => {}
+    }
+}
+
+/// Statuses of runs that have not closed.
+const OPEN: [i32; 2] = [WorkflowExecutionStatus::Running as i32, WorkflowExecutionStatus::Paused as i32];
+
+/// What is open is listed first; what has closed is not.
+fn imply_open(statuses: &[Scalar], sql: &mut Sql) {
+    let is_open = |status: &Scalar| OPEN.iter().any(|open| *status == Scalar::Int(i64::from(*open)));
+    if statuses.iter().all(is_open) {
+        sql.push(" AND v.list_time = ").int(i64::MAX);
+    } else if !statuses.iter().any(is_open) {
+        sql.push(" AND v.list_time < ").int(i64::MAX);
     }
 }
 

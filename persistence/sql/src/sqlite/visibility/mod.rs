@@ -5,11 +5,14 @@
 
 mod access;
 mod condition;
+mod counted;
+mod list;
 mod read;
 mod rows;
 mod write;
 
-pub(super) use read::{count, groups, list};
+pub(super) use list::list;
+pub(super) use read::{count, groups};
 pub(super) use rows::{load, scan};
 pub(super) use write::VisibilityRows;
 

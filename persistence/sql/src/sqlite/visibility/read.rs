@@ -1,11 +1,11 @@
 //! Lists and counts.
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use perdure_kernel::{Archetype, BusinessKey, ClosedRecord, ExecutionKey, NamespaceId, Timestamp, VisibilityRecord};
 use perdure_persistence::{Operation, StoreResult};
 use perdure_proto::api::enums::WorkflowExecutionStatus;
-use perdure_visibility::{Filter, GroupBy, Kind, Query, SortKey, evaluate::status_name};
+use perdure_visibility::{Filter, GroupBy, Kind, Query, evaluate::status_name};
 use prost::Message;
 use sqlx::{
     AssertSqlSafe, Row, Sqlite, SqlitePool,
@@ -14,10 +14,10 @@ use sqlx::{
 };
 
 use super::{
-    super::error::{corrupt, read_failed},
+    super::error::read_failed,
     access::{self, Access, PROBE_ENTRIES_MAX},
     condition::{Bind, Sql, condition},
-    scope, stored_field,
+    counted, scope, stored_field,
 };
 use crate::key;
 
@@ -51,16 +51,64 @@ async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8]) -> sqlx::Result<
     Ok(least.and_then(|(entries, access)| (entries < PROBE_ENTRIES_MAX || access.is_sorted).then_some(access)))
 }
 
+/// What part of the rows is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All.
+    All,
+    /// What is open.
+    Open,
+    /// What has closed since this close.
+    ClosedSince(i64),
+    /// What had closed by then.
+    ClosedUpTo(i64),
+}
+
+impl Part {
+    fn condition(self, sql: &mut Sql) {
+        match self {
+            Self::All => {}
+            Self::Open => {
+                sql.push(" AND v.list_time = ").int(i64::MAX);
+            }
+            Self::ClosedSince(close) => {
+                sql.push(" AND v.closed_number > ").int(close);
+            }
+            Self::ClosedUpTo(close) => {
+                sql.push(" AND v.list_time < ").int(i64::MAX);
+                sql.push(" AND coalesce(v.closed_number, 0) <= ").int(close);
+            }
+        }
+    }
+
+    /// The index to read in order, where no better one is known.
+    fn index(self) -> &'static str {
+        match self {
+            Self::All | Self::Open | Self::ClosedUpTo(_) => "visibility_by_time",
+            Self::ClosedSince(_) => "visibility_by_close",
+        }
+    }
+}
+
 /// ` FROM .. WHERE ..` of what passes.
-async fn passing(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> sqlx::Result<Sql> {
+pub(super) async fn passing(
+    pool: &SqlitePool,
+    namespace: &NamespaceId,
+    query: &Query,
+    part: Part,
+) -> sqlx::Result<Sql> {
     let mut sql = Sql::default();
     sql.push(" FROM visibility AS v");
     match query.division() {
         Some(division) => {
             let scope = scope(namespace, division);
-            let access = choose(pool, query, &scope).await?;
+            // What closes while a client turns pages is little: it is looked through.
+            let access = match part {
+                Part::ClosedSince(_) => None,
+                Part::All | Part::Open | Part::ClosedUpTo(_) => choose(pool, query, &scope).await?,
+            };
             match access.as_ref().map(|access| access.index) {
-                None => sql.push(" INDEXED BY visibility_by_time"),
+                None => sql.push(" INDEXED BY ").push(part.index()),
                 Some(Some(index)) => sql.push(" INDEXED BY ").push(index),
                 Some(None) => sql.push(" NOT INDEXED"),
             };
@@ -78,7 +126,7 @@ async fn passing(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> s
         }
         None => {
             let first = key::queue_prefix(namespace);
-            sql.push(" INDEXED BY visibility_by_time WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
+            sql.push(" INDEXED BY ").push(part.index()).push(" WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
             sql.push(" AND v.scope < ").bind(Bind::Blob(key::after_prefix(first)));
             if let Some(filter) = &query.filter {
                 sql.push(" AND ");
@@ -86,34 +134,8 @@ async fn passing(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> s
             }
         }
     }
+    part.condition(&mut sql);
     Ok(sql)
-}
-
-pub(in crate::sqlite) async fn list(
-    pool: &SqlitePool,
-    namespace: &NamespaceId,
-    query: &Query,
-    after: Option<&SortKey>,
-    limit: i64,
-) -> StoreResult<Vec<VisibilityRecord>> {
-    let operation = Operation::ListVisibility;
-    let mut sql = Sql::default();
-    sql.push("SELECT ").push(COLUMNS).append(passing(pool, namespace, query).await.map_err(read_failed(operation))?);
-    if let Some(SortKey { close_time: Reverse(list_time), start_time: Reverse(start_time), run_id }) = after {
-        // A range of the index, without those of one instant that were shown.
-        let (list_time, start_time) = (list_time.as_nanos(), start_time.as_nanos());
-        sql.push(" AND (v.list_time, v.start_time) <= (").int(list_time).push(", ").int(start_time).push(")");
-        sql.push(" AND NOT (v.list_time = ").int(list_time).push(" AND v.start_time = ").int(start_time);
-        sql.push(" AND v.run_id <= ").text(run_id).push(")");
-    }
-    sql.push(" ORDER BY v.list_time DESC, v.start_time DESC, v.run_id LIMIT ").int(limit);
-    let rows = statement(&sql).fetch_all(pool).await.map_err(read_failed(operation))?;
-    rows.iter()
-        .map(|row| {
-            let record = decode(namespace, row).map_err(read_failed(operation))?;
-            record.ok_or_else(|| corrupt(operation, "visibility row"))
-        })
-        .collect()
 }
 
 pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
@@ -123,7 +145,11 @@ pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId,
             return statement(&sql).fetch_one(pool).await?.try_get(0);
         }
         let mut sql = Sql::default();
-        sql.push("SELECT count(*)").append(passing(pool, namespace, query).await?);
+        if let Some(counted) = counted::rows(namespace, query) {
+            sql.push("SELECT coalesce(sum(v.number), 0)").append(counted);
+            return statement(&sql).fetch_one(pool).await?.try_get(0);
+        }
+        sql.push("SELECT count(*)").append(passing(pool, namespace, query, Part::All).await?);
         statement(&sql).fetch_one(pool).await?.try_get(0)
     };
     Ok(u64::try_from(read().await.map_err(failed)?).unwrap_or(0))
@@ -137,7 +163,10 @@ pub(in crate::sqlite) async fn groups(
 ) -> StoreResult<Vec<(String, u64)>> {
     let failed = read_failed(Operation::CountVisibilityGroups);
     let read = async || -> sqlx::Result<Vec<(String, i64)>> {
-        let passing = passing(pool, namespace, query).await?;
+        if let (GroupBy::ExecutionStatus, Some(counted)) = (by, counted::rows(namespace, query)) {
+            return by_counted_status(pool, counted).await;
+        }
+        let passing = passing(pool, namespace, query, Part::All).await?;
         match by {
             GroupBy::ExecutionStatus => by_status(pool, passing).await,
             GroupBy::Keyword(name) => by_keyword(pool, name, passing).await,
@@ -145,6 +174,19 @@ pub(in crate::sqlite) async fn groups(
     };
     let groups = read().await.map_err(failed)?;
     Ok(groups.into_iter().map(|(name, count)| (name, u64::try_from(count).unwrap_or(0))).collect())
+}
+
+/// By the counts that are kept.
+async fn by_counted_status(pool: &SqlitePool, counted: Sql) -> sqlx::Result<Vec<(String, i64)>> {
+    let mut sql = Sql::default();
+    sql.push("SELECT v.status, sum(v.number) AS held").append(counted);
+    sql.push(" GROUP BY v.status HAVING held > 0 ORDER BY v.status");
+    let rows = statement(&sql).fetch_all(pool).await?;
+    let group = |row: &SqliteRow| {
+        let status = WorkflowExecutionStatus::try_from(row.try_get::<i32, _>(0)?).unwrap_or_default();
+        Ok((status_name(status).to_owned(), row.try_get(1)?))
+    };
+    rows.iter().map(group).collect()
 }
 
 /// One pass over the index that sorts nothing: there are few statuses.

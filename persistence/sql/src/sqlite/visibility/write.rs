@@ -16,13 +16,14 @@ use super::{super::statement::Repeated, scope_of, stored_field};
 static PUT: Repeated = Repeated::new(
     "INSERT OR FAIL INTO visibility(run, scope, archetype, workflow_id, run_id, type_name, task_queue, \
      parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, start_time, execution_time, memo, attributes, \
-     status, list_time, history_length, history_size_bytes, execution_duration, state_transition_count) \
-     VALUES ",
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+     status, list_time, history_length, history_size_bytes, execution_duration, state_transition_count, \
+     closed_number) VALUES ",
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     " ON CONFLICT(run) DO UPDATE SET execution_time = excluded.execution_time, memo = excluded.memo, \
      status = excluded.status, list_time = excluded.list_time, \
      history_length = excluded.history_length, history_size_bytes = excluded.history_size_bytes, \
-     execution_duration = excluded.execution_duration, state_transition_count = excluded.state_transition_count",
+     execution_duration = excluded.execution_duration, state_transition_count = excluded.state_transition_count, \
+     closed_number = coalesce(closed_number, excluded.closed_number)",
 );
 static PUT_ATTRIBUTES: Repeated = Repeated::new(
     "INSERT OR FAIL INTO visibility_attribute(run, field, position, scope, value) VALUES ",
@@ -36,7 +37,7 @@ static DELETE_ATTRIBUTES: Repeated = Repeated::new("DELETE FROM visibility_attri
 #[derive(Default)]
 pub(in crate::sqlite) struct VisibilityRows<'a> {
     deleted: Vec<i64>,
-    put: Vec<(i64, Vec<u8>, &'a VisibilityRecord)>,
+    put: Vec<(i64, Vec<u8>, Option<i64>, &'a VisibilityRecord)>,
     attributes: Vec<AttributeRow>,
 }
 
@@ -57,8 +58,9 @@ enum Stored {
 }
 
 impl<'a> VisibilityRows<'a> {
-    /// A run's row as it is now. `is_new`: the run has none yet.
-    pub(in crate::sqlite) fn put(&mut self, run: i64, is_new: bool, write: &'a VisibilityWrite) {
+    /// A run's row as it is now. `is_new`: the run has none yet. `close`: the number of its close, if it is closed
+    /// and has none yet.
+    pub(in crate::sqlite) fn put(&mut self, run: i64, is_new: bool, close: Option<i64>, write: &'a VisibilityWrite) {
         let scope = scope_of(&write.record);
         if is_new || write.attributes_changed {
             if !is_new {
@@ -66,7 +68,7 @@ impl<'a> VisibilityRows<'a> {
             }
             self.add_attributes(run, &scope, &write.record);
         }
-        self.put.push((run, scope, &write.record));
+        self.put.push((run, scope, close, &write.record));
     }
 
     /// A run is removed, and its row with it.
@@ -103,7 +105,7 @@ impl<'a> VisibilityRows<'a> {
         for statement in [&DELETE, &DELETE_ATTRIBUTES] {
             statement.delete(conn, &self.deleted, |query, run| query.bind(*run)).await?;
         }
-        PUT.write(conn, &self.put, |query, (run, scope, record)| {
+        PUT.write(conn, &self.put, |query, (run, scope, close, record)| {
             let closed = record.closed.as_ref();
             let parent = record.parent.as_ref();
             let root = record.root.as_ref();
@@ -133,6 +135,7 @@ impl<'a> VisibilityRows<'a> {
                 .bind(closed.map(|closed| closed.history_size_bytes))
                 .bind(closed.map(duration))
                 .bind(closed.map(|closed| closed.state_transition_count))
+                .bind(*close)
         })
         .await?;
         PUT_ATTRIBUTES
