@@ -2,12 +2,19 @@
 
 use std::fmt;
 
+use crate::problem::Position;
+
 /// Why a dynamic configuration is refused. Each displays as one line that names the place and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DynamicConfigError {
     /// The text is not YAML, or not of the form `key: [{value, constraints}]`.
-    #[error("dynamic config: {0}")]
-    Form(String),
+    #[error("dynamic config: {at}{problem}")]
+    Form {
+        /// Where it stands.
+        at: Place,
+        /// What is wrong.
+        problem: String,
+    },
     /// No release of Temporal has such a key.
     #[error("{at}unknown dynamic config key \"{key}\"{}", suggest(.suggestion))]
     UnknownKey {
@@ -53,9 +60,49 @@ pub enum DynamicConfigError {
     Flag(String),
 }
 
+impl DynamicConfigError {
+    /// Where in the file the problem stands, if it is one of a file.
+    pub fn place(&self) -> Option<Position> {
+        match self {
+            Self::Form { at, .. }
+            | Self::UnknownKey { at, .. }
+            | Self::Value { at, .. }
+            | Self::Constraint { at, .. }
+            | Self::Twice { at, .. } => at.0,
+            Self::Flag(_) => None,
+        }
+    }
+
+    /// The text without the place, for those who tell it in another way.
+    pub fn without_place(&self) -> String {
+        without(self, self.place())
+    }
+}
+
+impl Warning {
+    /// Where in the file its cause stands, if it stands in a file.
+    pub fn place(&self) -> Option<Position> {
+        match self {
+            Self::NotServed { at, .. }
+            | Self::Retired { at, .. }
+            | Self::Fixed { at, .. }
+            | Self::NeverApplies { at, .. } => at.0,
+        }
+    }
+
+    /// The text without the place, for those who tell it in another way.
+    pub fn without_place(&self) -> String {
+        without(self, self.place())
+    }
+}
+
+fn without(text: &impl fmt::Display, place: Option<Position>) -> String {
+    text.to_string().replacen(&Place(place).to_string(), "", 1)
+}
+
 /// Where in a file something stands. Displays as `line 7: `, or as nothing for a value from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(pub Option<u64>);
+pub struct Place(pub Option<Position>);
 
 /// Something an operator should know about a configuration that is otherwise taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +111,15 @@ pub enum Warning {
     NotServed {
         /// As Temporal spells it.
         key: &'static str,
+        /// Where it stands.
+        at: Place,
     },
     /// Temporal had the key.
     Retired {
         /// As Temporal spelled it.
         key: &'static str,
+        /// Where it stands.
+        at: Place,
         /// Last release that had it.
         last_release: &'static str,
     },
@@ -76,6 +127,8 @@ pub enum Warning {
     Fixed {
         /// As Temporal spells it.
         key: &'static str,
+        /// Where it stands.
+        at: Place,
         /// The value it behaves as with.
         fixed: bool,
     },
@@ -83,7 +136,7 @@ pub enum Warning {
     NeverApplies {
         /// As Temporal spells it.
         key: &'static str,
-        /// Line in the file.
+        /// Where it stands.
         at: Place,
         /// Why.
         problem: String,
@@ -93,7 +146,7 @@ pub enum Warning {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(line) => write!(f, "line {line}: "),
+            Some(Position { line, .. }) => write!(f, "line {line}: "),
             None => Ok(()),
         }
     }
@@ -102,16 +155,16 @@ impl fmt::Display for Place {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotServed { key } => {
+            Self::NotServed { key, .. } => {
                 write!(f, "dynamic config key {key} has no effect: this server does not act on it")
             }
-            Self::Retired { key, last_release } => {
+            Self::Retired { key, last_release, .. } => {
                 write!(
                     f,
                     "dynamic config key {key} has no effect: Temporal {last_release} was the last release with it"
                 )
             }
-            Self::Fixed { key, fixed } => {
+            Self::Fixed { key, fixed, .. } => {
                 write!(f, "dynamic config key {key} has no effect: this server always behaves as with {fixed}")
             }
             Self::NeverApplies { key, at, problem } => {

@@ -79,6 +79,15 @@ pub fn nearest_key(name: &str) -> Option<&'static str> {
     near.map(|(_, key)| key).or_else(|| known_keys().find(same_last).map(|key| key.name))
 }
 
+/// The word out of `words` that `name` most likely means, if one is near.
+pub(crate) fn nearest<'a>(name: &str, words: &[&'a str]) -> Option<&'a str> {
+    let wanted = name.to_ascii_lowercase();
+    let far = (wanted.len() / 3).clamp(1, 4);
+    let near = words.iter().map(|word| (distance(&wanted, &word.to_ascii_lowercase()), *word)).min()?;
+    // A word that shares nothing but its length is not near.
+    (near.0 <= far && near.0 < near.1.len()).then_some(near.1)
+}
+
 pub(crate) fn known_keys() -> impl Iterator<Item = KnownKey> {
     KNOWN_KEYS.lines().filter_map(|line| {
         let mut columns = line.split('\t');

@@ -1,15 +1,13 @@
 //! From text and flags to [`Settings`].
 
-use std::{collections::BTreeMap, fmt};
-
 use perdure_proto::api::enums::TaskQueueType;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_saphyr::Spanned;
 
 use crate::{
     Constraints, DynamicConfigError, KnownKey, Scope, Settings, Value, Warning,
     error::Place,
     keys::{known_key, nearest_key, retired_key},
+    node::{self, Data, Node},
+    problem::{Cause, Position, Problem, Problems},
     served::{self, SERVED},
     settings::Entry,
 };
@@ -46,9 +44,12 @@ pub struct Loaded {
 /// Reads a configuration. Anything that would be taken in another sense than the operator meant is an
 /// error; what is understood but has no effect is a warning.
 pub fn load(sources: Sources<'_>) -> Result<Loaded, DynamicConfigError> {
-    let mut loader = Loader { entries: vec![Vec::new(); SERVED.len()], warnings: Vec::new() };
+    let mut loader = Loader::new();
     if let Some(text) = sources.file {
-        loader.file(text)?;
+        loader.file(text);
+        if let Some(first) = loader.errors.drain(..).next() {
+            return Err(first);
+        }
     }
     for Assignment { key, value } in sources.defaults {
         // Behind the file's entries: among entries of equal constraints the first wins.
@@ -58,6 +59,20 @@ pub fn load(sources: Sources<'_>) -> Result<Loaded, DynamicConfigError> {
         loader.assign(key, value, |entries, entry| *entries = vec![entry])?;
     }
     Ok(Loaded { settings: Settings::new(loader.entries), warnings: loader.warnings })
+}
+
+/// Everything that [`load`] would refuse or warn of in a file, in its order.
+pub(crate) fn check(text: &str) -> Vec<Problem> {
+    let mut loader = Loader::new();
+    loader.file(text);
+    let mut problems = Problems::default();
+    for error in loader.errors {
+        problems.add(error.place().unwrap_or_default(), Cause::Dynamic(error));
+    }
+    for warning in loader.warnings {
+        problems.add(warning.place().unwrap_or_default(), Cause::DynamicWarning(warning));
+    }
+    problems.into_sorted()
 }
 
 impl Assignment {
@@ -74,45 +89,43 @@ impl Assignment {
     }
 }
 
-/// The keys of a file in its order, each with where it stands.
-struct File(Vec<FileKey>);
+/// What the list of a key is made of.
+const ENTRY: &str = "{value, constraints}";
 
-type FileKey = (Spanned<String>, Option<Vec<Spanned<FileEntry>>>);
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileEntry {
-    value: Value,
-    #[serde(default)]
-    constraints: Option<BTreeMap<String, Value>>,
+/// An element of a key's list.
+struct FileEntry<'a> {
+    value: &'a Node,
+    constraints: &'a [node::Entry],
 }
 
-impl<'de> Deserialize<'de> for File {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FileVisitor;
-
-        impl<'de> Visitor<'de> for FileVisitor {
-            type Value = File;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("keys with lists of {value, constraints}")
-            }
-
-            fn visit_unit<E>(self) -> Result<File, E> {
-                Ok(File(Vec::new()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<File, A::Error> {
-                let mut keys = Vec::new();
-                while let Some(key) = map.next_entry()? {
-                    keys.push(key);
+impl<'a> FileEntry<'a> {
+    fn read(entry: &'a Node) -> Result<Self, DynamicConfigError> {
+        let Data::Map(fields) = &entry.data else {
+            return Err(malformed(entry.at, format!("an element of a key's list is {ENTRY}, not {entry}")));
+        };
+        let mut value = None;
+        let mut constraints: &[node::Entry] = &[];
+        for field in fields {
+            match (field.key.as_str(), &field.node.data) {
+                ("value", _) => value = Some(&field.node),
+                ("constraints", Data::Map(given)) => constraints = given,
+                ("constraints", Data::Null) => {}
+                ("constraints", Data::Scalar(..) | Data::List(_)) => {
+                    let given = &field.node;
+                    return Err(malformed(given.at, format!("constraints takes names and values, not {given}")));
                 }
-                Ok(File(keys))
+                (other, _) => {
+                    return Err(malformed(field.at, format!("unknown field {other:?}; an element is {ENTRY}")));
+                }
             }
         }
-
-        deserializer.deserialize_any(FileVisitor)
+        let value = value.ok_or_else(|| malformed(entry.at, format!("value is missing; an element is {ENTRY}")))?;
+        Ok(Self { value, constraints })
     }
+}
+
+fn malformed(at: Position, problem: String) -> DynamicConfigError {
+    DynamicConfigError::Form { at: Place(Some(at)), problem }
 }
 
 /// What a key's name turned out to be.
@@ -125,48 +138,84 @@ enum Target {
 
 struct Loader {
     entries: Vec<Vec<Entry>>,
+    errors: Vec<DynamicConfigError>,
     warnings: Vec<Warning>,
 }
 
 impl Loader {
-    fn file(&mut self, text: &str) -> Result<(), DynamicConfigError> {
-        // As in Temporal's reader, only true and false are booleans: a namespace may be called `no`.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        // Without a snippet the error is one line.
-        let File(keys) = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| DynamicConfigError::Form(error.without_snippet().to_string().replace('\n', " ")))?;
-        let mut seen = vec![false; SERVED.len()];
-        for (key, entries) in keys {
-            let at = Place(Some(key.referenced.line()));
-            let target = self.target(&key.value, at)?;
-            if let Target::Served(slot, known) = target
-                && std::mem::replace(&mut seen[slot], true)
-            {
-                return Err(DynamicConfigError::Twice { at, key: known.name });
+    fn new() -> Self {
+        Self { entries: vec![Vec::new(); SERVED.len()], errors: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Reads a file to its end, whatever is wrong with it.
+    fn file(&mut self, text: &str) {
+        let mut problems = Problems::default();
+        let root = Node::parse(text, 0, &mut problems);
+        for problem in problems.into_sorted() {
+            self.malformed(problem.at, problem.cause.to_string());
+        }
+        let keys = match root.map(|node| (node.at, node.to_string(), node.data)) {
+            Some((_, _, Data::Map(keys))) => keys,
+            Some((_, _, Data::Null)) | None => Vec::new(),
+            Some((at, given, Data::Scalar(..) | Data::List(_))) => {
+                self.malformed(at, format!("the file takes keys with lists of {ENTRY}, not {given}"));
+                Vec::new()
             }
-            for entry in entries.unwrap_or_default() {
-                self.file_entry(&target, entry)?;
+        };
+        let mut seen = vec![false; SERVED.len()];
+        for node::Entry { key, at, node } in &keys {
+            let entries = match &node.data {
+                Data::List(entries) => entries.as_slice(),
+                Data::Null => &[],
+                Data::Scalar(..) | Data::Map(_) => {
+                    self.malformed(node.at, format!("{key} takes a list of {ENTRY}, not {node}"));
+                    &[]
+                }
+            };
+            if let Err(error) = self.key(key, Place(Some(*at)), entries, &mut seen) {
+                self.errors.push(error);
+            }
+        }
+    }
+
+    fn key(&mut self, key: &str, at: Place, entries: &[Node], seen: &mut [bool]) -> Result<(), DynamicConfigError> {
+        let target = self.target(key, at)?;
+        if let Target::Served(slot, known) = target
+            && std::mem::replace(&mut seen[slot], true)
+        {
+            return Err(DynamicConfigError::Twice { at, key: known.name });
+        }
+        for entry in entries {
+            if let Err(error) = self.file_entry(&target, entry) {
+                self.errors.push(error);
             }
         }
         Ok(())
     }
 
-    fn file_entry(&mut self, target: &Target, entry: Spanned<FileEntry>) -> Result<(), DynamicConfigError> {
-        let at = Place(Some(entry.referenced.line()));
-        let FileEntry { value, constraints } = entry.value;
-        let constraints = constraints.unwrap_or_default();
+    fn file_entry(&mut self, target: &Target, entry: &Node) -> Result<(), DynamicConfigError> {
+        let FileEntry { value, constraints } = FileEntry::read(entry)?;
+        let at = Place(Some(value.at));
+        let value = &value.value();
         match target {
             Target::Served(slot, known) => {
-                let setting = typed(*slot, &value, at)?;
-                match read_constraints(*known, &constraints, at)? {
+                let setting = typed(*slot, value, at)?;
+                match read_constraints(*known, constraints)? {
                     Ok(constraints) => self.entries[*slot].push(Entry { constraints, setting }),
-                    Err(problem) => self.warn(Warning::NeverApplies { key: known.name, at, problem }),
+                    Err(problem) => {
+                        let at = Place(Some(entry.at));
+                        self.warn(Warning::NeverApplies { key: known.name, at, problem });
+                    }
                 }
             }
-            Target::Fixed(known, fixed) => self.check_fixed(*known, *fixed, &value, at)?,
+            Target::Fixed(known, fixed) => self.check_fixed(*known, *fixed, value, at)?,
             Target::NoEffect => {}
         }
         Ok(())
+    }
+
+    fn malformed(&mut self, at: Position, problem: String) {
+        self.errors.push(malformed(at, problem));
     }
 
     fn assign(
@@ -194,7 +243,7 @@ impl Loader {
                 let suggestion = nearest_key(key);
                 return Err(DynamicConfigError::UnknownKey { at, key: key.to_owned(), suggestion });
             };
-            self.warn(Warning::Retired { key: retired.name, last_release: retired.last_release });
+            self.warn(Warning::Retired { key: retired.name, at, last_release: retired.last_release });
             return Ok(Target::NoEffect);
         };
         if let Some(slot) = served::slot(key) {
@@ -203,7 +252,7 @@ impl Loader {
         if let Some(fixed) = served::fixed(key) {
             return Ok(Target::Fixed(known, fixed));
         }
-        self.warn(Warning::NotServed { key: known.name });
+        self.warn(Warning::NotServed { key: known.name, at });
         Ok(Target::NoEffect)
     }
 
@@ -216,13 +265,15 @@ impl Loader {
     ) -> Result<(), DynamicConfigError> {
         let given = value.as_bool().ok_or_else(|| wrong(known.name, "true or false", value, at))?;
         if given != fixed {
-            self.warn(Warning::Fixed { key: known.name, fixed });
+            self.warn(Warning::Fixed { key: known.name, at, fixed });
         }
         Ok(())
     }
 
     fn warn(&mut self, warning: Warning) {
-        if !self.warnings.contains(&warning) {
+        // Once, wherever it comes from.
+        let text = warning.to_string();
+        if !self.warnings.iter().any(|known| known.to_string() == text) {
             self.warnings.push(warning);
         }
     }
@@ -238,15 +289,12 @@ fn wrong(key: &'static str, wanted: &'static str, value: &Value, at: Place) -> D
 }
 
 /// The constraints of an entry; the inner error says why no look-up can ever match them.
-fn read_constraints(
-    key: KnownKey,
-    given: &BTreeMap<String, Value>,
-    at: Place,
-) -> Result<Result<Constraints, String>, DynamicConfigError> {
-    let refuse = |problem: String| DynamicConfigError::Constraint { at, key: key.name, problem };
+fn read_constraints(key: KnownKey, given: &[node::Entry]) -> Result<Result<Constraints, String>, DynamicConfigError> {
     let mut constraints = Constraints::default();
     let mut never = None;
-    for (name, value) in given {
+    for node::Entry { key: name, at, node } in given {
+        let refuse = |problem: String| DynamicConfigError::Constraint { at: Place(Some(*at)), key: key.name, problem };
+        let value = &node.value();
         let text = || match value {
             Value::Text(text) => Ok((!text.is_empty()).then(|| text.clone())),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
