@@ -14,6 +14,7 @@ use perdure_proto::api::enums::IndexedValueType;
 
 use crate::{
     DynamicConfigOptions, LogFormat, LogLevel, LogOptions, StartDevOptions, StartError,
+    config_check::{CheckOptions, ConfigCommand},
     error::EXIT_CODES,
     operator::{
         Operate,
@@ -29,6 +30,8 @@ pub enum Command {
     StartDev(Box<StartDevOptions>),
     /// `db` and `describe`
     Operate(Operate),
+    /// `config check`
+    ConfigCheck(CheckOptions),
     /// `--help` and `--version`: print this to stdout and end well.
     Print(String),
 }
@@ -44,6 +47,7 @@ where
             TopCommand::Server { command: ServerCommand::StartDev(flags) } => {
                 flags.into_options(&global).map(|options| Command::StartDev(Box::new(options)))
             }
+            TopCommand::Config { command: ConfigCommand::Check(options) } => Ok(Command::ConfigCheck(options)),
             TopCommand::Db { command } => Ok(Command::Operate(command.into_command(global.client.json()?))),
             TopCommand::Describe(flags) => Ok(Command::Operate(flags.into_command(global.client.json()?))),
         },
@@ -104,6 +108,12 @@ enum TopCommand {
     /// Show what a running server knows of itself, with -o json as JSON.
     #[command(arg_required_else_help = true)]
     Describe(DescribeFlags),
+    /// Look at configuration files.
+    #[command(arg_required_else_help = true, args_override_self = true)]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
 }
 
 #[derive(Subcommand)]

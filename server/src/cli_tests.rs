@@ -8,6 +8,7 @@ fn start_dev(flags: &[&str]) -> Result<StartDevOptions, String> {
     let arguments = ["perdure", "server", "start-dev"].iter().chain(flags);
     match parse(arguments).map_err(|error| error.to_string())? {
         Command::StartDev(options) => Ok(*options),
+        Command::ConfigCheck(options) => Err(format!("{options:?}")),
         Command::Print(text) => Err(text),
         Command::Operate(command) => Err(format!("{command:?}")),
     }

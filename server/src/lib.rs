@@ -1,11 +1,12 @@
 //! The perdure binary's parts: command line, wiring, and the API for those who embed a server.
 //!
 //! [`start_dev`] runs a development server from plain [`StartDevOptions`]; [`cli::parse`] makes them from a
-//! command line.
+//! command line. [`config_check`] looks at configuration files.
 
 mod actors;
 pub mod cli;
 pub mod cluster;
+pub mod config_check;
 pub mod database;
 pub mod dynamic;
 mod error;

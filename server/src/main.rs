@@ -5,7 +5,7 @@ use std::{io::Write, process::ExitCode};
 use perdure_server::{
     StartError,
     cli::{self, Command},
-    logging,
+    config_check, logging,
     operator::operate,
     start_dev,
 };
@@ -32,6 +32,7 @@ fn run() -> Result<(), StartError> {
             Ok(())
         }
         Command::Operate(command) => operate(command),
+        Command::ConfigCheck(options) => config_check::run(&options),
         Command::StartDev(options) => {
             logging::start(options.log)?;
             start_dev(*options)
