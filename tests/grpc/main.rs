@@ -37,6 +37,7 @@ mod signals;
 mod standalone_activities;
 mod standalone_operations;
 mod starts;
+mod steady_lists;
 mod sticky;
 mod task_queues;
 mod update_with_start;
