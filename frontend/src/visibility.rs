@@ -15,7 +15,7 @@ use perdure_proto::{
     api::common::{Payload, SearchAttributes},
     tokens::VisibilityPage,
 };
-use perdure_visibility::{ArchetypeNames, Names, Query, SortKey};
+use perdure_visibility::{ArchetypeNames, GroupBy, Names, Query, SortKey};
 use prost::Message;
 
 use crate::{
@@ -61,7 +61,7 @@ pub(crate) async fn count(
     let groups: Vec<(Payload, i64)> = groups
         .map_err(|error| failed(&error))?
         .into_iter()
-        .map(|(value, count)| (keyword(&value), number(count)))
+        .map(|(value, count)| (group_value(by, &value), number(count)))
         .collect();
     Ok((groups.iter().map(|(_, count)| count).sum(), groups))
 }
@@ -70,11 +70,21 @@ pub(crate) async fn count(
 /// server keeps for itself.
 pub(crate) fn shown_attributes(call: &Call<()>, record: &VisibilityRecord) -> SearchAttributes {
     let custom = &call.caller.namespace.search_attributes;
-    let is_shown = |name: &str| {
-        custom.contains_key(name) || (name != NAMESPACE_DIVISION && PREDEFINED.iter().any(|(known, ..)| *known == name))
-    };
+    let is_shown = |name: &str| custom.contains_key(name) || PREDEFINED.iter().any(|(known, ..)| *known == name);
     let fields = record.search_attributes.indexed_fields.iter().filter(|(name, _)| is_shown(name));
     SearchAttributes { indexed_fields: fields.map(|(name, payload)| (name.clone(), payload.clone())).collect() }
+}
+
+/// The value of a group. Where the attribute is missing there is none, except that of the division, whose
+/// absence means workflows.
+fn group_value(by: &GroupBy, value: &str) -> Payload {
+    match by {
+        GroupBy::Keyword(name) if value.is_empty() && name != NAMESPACE_DIVISION => Payload {
+            metadata: [("encoding".to_owned(), "binary/null".into()), ("type".to_owned(), "Keyword".into())].into(),
+            ..Payload::default()
+        },
+        GroupBy::Keyword(_) | GroupBy::ExecutionStatus => keyword(value),
+    }
 }
 
 /// A keyword as search attributes hold it.

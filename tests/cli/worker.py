@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Worker
 
 TASK_QUEUE = "cli"
@@ -47,6 +49,15 @@ class Fails:
     @workflow.run
     async def run(self) -> None:
         raise ApplicationError("no luck", type="NoLuck", non_retryable=True)
+
+
+@workflow.defn
+class Stumbles:
+    """Never gets through its first workflow task."""
+
+    @workflow.run
+    async def run(self) -> None:
+        raise RuntimeError("not a failure of the workflow")
 
 
 @workflow.defn
@@ -122,15 +133,24 @@ class Parent:
         )
 
 
+@functools.cache
+def runtime() -> Runtime:
+    quiet = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=quiet), worker_heartbeat_interval=timedelta(seconds=1))
+
+
 def worker(client: Client) -> Worker:
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[Echo, Fails, Idle, Busy, ByHand, Parent],
+        workflows=[Echo, Fails, Stumbles, Idle, Busy, ByHand, Parent],
         activities=[echo, fail, fail_finally, by_hand],
     )
 
 
 async def serve(client: Client, stop: asyncio.Event) -> None:
-    async with worker(client):
+    """Works until `stop`, and tells the server of itself every second so that lists of workers are not waited for."""
+    service = client.service_client.config
+    eager = await Client.connect(service.target_host, identity=service.identity, runtime=runtime())
+    async with worker(eager):
         await stop.wait()

@@ -49,6 +49,12 @@ fn histories_equal_those_of_temporal() {
 }
 
 #[test]
+#[ignore = "needs a built server and Python; runs Temporal's own server beside it"]
+fn the_command_line_says_what_it_says_to_temporal() {
+    run(Command::new("tests/cli/run.sh").env("PERDURE_BIN", program("PERDURE_BIN")));
+}
+
+#[test]
 #[ignore = "needs a built server and the crash driver"]
 fn nothing_acknowledged_is_lost_to_sigkill() {
     run(Command::new(program("PERDURE_CRASH")).arg("--server").arg(program("PERDURE_BIN")));

@@ -3,8 +3,19 @@
 /// Fraction digits that are looked at: more than a nanosecond of the longest unit (an hour) needs.
 const FRACTION_DIGITS: usize = 18;
 
+const HOUR: i128 = 3600 * 1_000_000_000;
+
 /// Nanoseconds; `None` when the text is no duration or does not fit.
 pub fn parse(text: &str) -> Option<i64> {
+    parse_in(text, scale)
+}
+
+/// As [`parse`], with days (`d`, 24 hours) as one more unit.
+pub fn parse_with_days(text: &str) -> Option<i64> {
+    parse_in(text, |unit| if unit == "d" { Some(24 * HOUR) } else { scale(unit) })
+}
+
+fn parse_in(text: &str, scale: fn(&str) -> Option<i128>) -> Option<i64> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -54,7 +65,7 @@ fn scale(unit: &str) -> Option<i128> {
         "ms" => Some(1_000_000),
         "s" => Some(1_000_000_000),
         "m" => Some(60 * 1_000_000_000),
-        "h" => Some(3600 * 1_000_000_000),
+        "h" => Some(HOUR),
         _ => None,
     }
 }
@@ -93,6 +104,12 @@ mod tests {
         ];
         for (text, wanted) in cases {
             assert_eq!(parse(text), wanted, "{text:?}");
+        }
+        let hour = 3_600_000_000_000;
+        for (text, wanted) in
+            [("1.5d", 36 * hour), ("1d1d", 48 * hour), ("1h1d", 25 * hour), ("-1d1h", -25 * hour), ("2h", 2 * hour)]
+        {
+            assert_eq!(parse_with_days(text), Some(wanted), "{text:?}");
         }
     }
 }

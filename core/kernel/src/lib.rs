@@ -11,6 +11,7 @@ pub mod cron;
 pub mod error;
 pub mod field_mask;
 pub mod go_duration;
+pub mod go_float;
 pub mod ids;
 pub mod limits;
 pub mod namespace;

@@ -18,7 +18,7 @@ pub const NAMESPACE_DIVISION: &str = "TemporalNamespaceDivision";
 pub struct VisibilityRecord {
     /// Which run.
     pub key: ExecutionKey,
-    /// Name of its type.
+    /// Name of its type; empty for a standalone activity, whose type is a search attribute.
     pub type_name: String,
     /// Its status.
     pub status: WorkflowExecutionStatus,
@@ -32,7 +32,8 @@ pub struct VisibilityRecord {
     pub closed: Option<ClosedRecord>,
     /// Workflow and run id of its parent.
     pub parent: Option<(String, String)>,
-    /// Workflow and run id of the root of its tree; `None` when it is the root.
+    /// Workflow and run id of the root of its tree; `None` when it is the root; both
+    /// are empty for what has no tree, as standalone activities.
     pub root: Option<(String, String)>,
     /// Its memo: shown, not searched.
     pub memo: Arc<Memo>,

@@ -214,16 +214,9 @@ pub struct Names<'a> {
 /// What the names of reserved things begin with. It may be left away, or be there in vain.
 const PREFIX: &str = "Temporal";
 
-/// Attributes kept for the server's own use, whatever it uses them for: name without number, how many, type.
-const RESERVED: [(&str, u8, Kind); 15] = [
-    ("TemporalBool", 2, Kind::Bool),
-    ("TemporalDatetime", 2, Kind::Datetime),
-    ("TemporalDouble", 2, Kind::Double),
-    ("TemporalInt", 2, Kind::Int),
-    ("TemporalKeyword", 4, Kind::Keyword),
-    ("TemporalLowCardinalityKeyword", 1, Kind::Keyword),
-    ("TemporalKeywordList", 2, Kind::KeywordList),
-    // The fields that custom attributes are names for: nothing is stored under them here.
+/// The fields that custom attributes are names for: name without number, how many, type. Nothing is stored
+/// under them here.
+const RESERVED: [(&str, u8, Kind); 7] = [
     ("Bool", 3, Kind::Bool),
     ("Datetime", 3, Kind::Datetime),
     ("Double", 3, Kind::Double),
@@ -231,7 +224,6 @@ const RESERVED: [(&str, u8, Kind); 15] = [
     ("Keyword", 10, Kind::Keyword),
     ("KeywordList", 3, Kind::KeywordList),
     ("Text", 3, Kind::Text),
-    ("TemporalText", 0, Kind::Text),
 ];
 
 impl Names<'_> {
@@ -246,7 +238,7 @@ impl Names<'_> {
             if let Some((_, stored, kind)) = archetype.attributes.iter().find(|(alias, ..)| *alias == name) {
                 return Ok(attribute(stored, *kind));
             }
-            if name == archetype.business_id {
+            if name.strip_prefix(PREFIX).unwrap_or(name) == archetype.business_id {
                 return Ok(Field::WorkflowId);
             }
         }
@@ -305,12 +297,16 @@ mod tests {
             (workflows, "TemporalAmount", Err(QueryError::unknown("TemporalAmount"))),
             (workflows, "workflowid", Err(QueryError::unknown("workflowid"))),
             (workflows, "Keyword01", attribute("Keyword01", Kind::Keyword)),
+            (activities, "TemporalKeyword01", attribute("Keyword01", Kind::Keyword)),
+            (workflows, "TemporalLowCardinalityKeyword01", Err(QueryError::unknown("TemporalLowCardinalityKeyword01"))),
             (workflows, "Keyword11", Err(QueryError::unknown("Keyword11"))),
             (workflows, "Keyword+1", Err(QueryError::unknown("Keyword+1"))),
             (workflows, "é", Err(QueryError::unknown("é"))),
             (workflows, "ActivityType", Err(QueryError::unknown("ActivityType"))),
             (activities, "ActivityType", attribute("TemporalKeyword01", Kind::Keyword)),
             (activities, "ActivityId", Ok(Field::WorkflowId)),
+            (activities, "TemporalActivityId", Ok(Field::WorkflowId)),
+            (workflows, "TemporalActivityId", Err(QueryError::unknown("TemporalActivityId"))),
             (activities, "ExecutionStatus", attribute("TemporalLowCardinalityKeyword01", Kind::Keyword)),
             (workflows, "ExecutionStatus", Ok(Field::ExecutionStatus)),
         ] {

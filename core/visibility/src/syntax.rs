@@ -107,7 +107,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, QueryError> {
     let source = Source { text, before: STATEMENT + if is_tail || text.is_empty() { 0 } else { WHERE } };
 
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
-    let mut tokens = tokens.map_err(|_| QueryError::malformed(source.error_at(None)))?;
+    let mut tokens = tokens.map_err(|error| QueryError::malformed(source.error_within(error.location)))?;
     let operators = tokens.iter().filter(|token| is_operator(&token.token)).count();
     if tokens.len() > TOKENS_MAX || operators > OPERATORS_MAX {
         return Err(QueryError::malformed(format!(
@@ -205,6 +205,15 @@ impl Source<'_> {
         match near(&token.token) {
             Some(near) => format!("syntax error at position {position} near '{near}'"),
             None => format!("syntax error at position {position}"),
+        }
+    }
+
+    /// Temporal's text for a literal that begins here and does not end.
+    fn error_within(&self, begin: Location) -> String {
+        let error = self.error_at(None);
+        match self.text.get(self.offset(begin)..).map(|literal| literal.trim_start_matches(['\'', '"', '`'])) {
+            None | Some("") => error,
+            Some(literal) => format!("{error} near '{literal}'"),
         }
     }
 

@@ -221,24 +221,24 @@ fn workflow(call: &Call<()>, record: &VisibilityRecord) -> WorkflowExecutionInfo
 }
 
 fn activity(call: &Call<()>, record: &VisibilityRecord) -> ActivityExecutionListInfo {
-    // An activity's own status is a search attribute: there are more of them than workflows have.
-    let status = record.search_attributes.indexed_fields.get("TemporalLowCardinalityKeyword01");
-    let status = match status.and_then(attributes::decode) {
-        Some((_, Value::Keyword(name))) => activity_status(&name),
-        Some(_) | None => ActivityExecutionStatus::Unspecified,
+    // An activity's type and status are search attributes: its statuses are more than workflows have.
+    let own = |name: &str| match record.search_attributes.indexed_fields.get(name).and_then(attributes::decode) {
+        Some((_, Value::Keyword(value))) => value,
+        Some(_) | None => String::new(),
     };
     let closed = record.closed.as_ref();
     ActivityExecutionListInfo {
         activity_id: record.key.business.business_id.to_string(),
         run_id: record.key.run_id.to_string(),
-        activity_type: Some(ActivityType { name: record.type_name.clone() }),
+        activity_type: Some(ActivityType { name: own("TemporalKeyword01") }),
         schedule_time: Some(record.start_time.to_proto()),
         close_time: closed.map(|closed| closed.close_time.to_proto()),
-        status: status.into(),
+        status: activity_status(&own("TemporalLowCardinalityKeyword01")).into(),
         search_attributes: Some(shown_attributes(call, record)),
         task_queue: record.task_queue.clone(),
         state_transition_count: closed.map_or(0, |closed| closed.state_transition_count),
-        state_size_bytes: closed.map_or(0, |closed| closed.history_size_bytes),
+        // Not part of lists.
+        state_size_bytes: 0,
         execution_duration: closed
             .map(|closed| span_to_proto_opt(closed.close_time.since(record.start_time)).unwrap_or_default()),
         execution_time: Some(record.execution_time.to_proto()),

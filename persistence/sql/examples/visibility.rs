@@ -68,7 +68,7 @@ const FILTERS: [&str; 30] = [
     "Region = 'region-3'",
     "Customer = 'customer-42'",
     "Customer = 'customer-42' AND ExecutionStatus = 'Failed'",
-    "Order = 'o-424242'",
+    "`Order` = 'o-424242'",
     "Amount > 99000",
     "Amount BETWEEN 500 AND 510",
     "Urgent = true AND Region = 'region-7'",

@@ -21,7 +21,7 @@ use super::{Answer, Reply, state::ActivityState, step::Step};
 use crate::{
     Env,
     archetype::{NewRun, Verdict},
-    workflow::commands::activity_options::Timeouts,
+    workflow::{commands::activity_options::Timeouts, state::is_null},
 };
 
 /// Fills in timeouts that follow from those given, which must be checked already. All four are set afterwards;
@@ -166,6 +166,7 @@ fn new_state(key: ExecutionKey, request: &StartActivityExecutionRequest, env: &E
     };
     let mut attributes = request.search_attributes.clone();
     if let Some(attributes) = &mut attributes {
+        attributes.indexed_fields.retain(|_, payload| !is_null(payload));
         add_types(attributes, env.namespace);
     }
     state.start = Arc::new(records::ActivityStart {

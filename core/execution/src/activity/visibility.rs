@@ -18,8 +18,8 @@ use crate::workflow::calls::terminate::json;
 /// What clients of Temporal find activities by: the number that it gives their kind.
 const DIVISION: &str = "3332429922";
 
-/// The row. It is written when the activity starts and when the status that clients see, its
-/// task queue or its first attempt's time changes.
+/// The row, whose columns for workflows only are empty. It is written when the activity starts and when the
+/// status that clients see, its task queue or its first attempt's time changes.
 pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
     let record = &run.record;
     let (start_time, close_time) =
@@ -27,7 +27,7 @@ pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
     let closed = run.is_closed().then(|| ClosedRecord {
         close_time,
         history_length: 0,
-        history_size_bytes: i64::try_from(run.size()).unwrap_or(i64::MAX),
+        history_size_bytes: 0,
         execution_duration: close_time.since(start_time),
         state_transition_count: record.state_transitions,
     });
@@ -58,7 +58,7 @@ pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
     indexed_fields.extend(own.map(|(name, value)| (name.to_owned(), keyword(value))));
     VisibilityRecord {
         key: run.key.clone(),
-        type_name,
+        type_name: String::new(),
         status: match run.status() {
             ActivityStatus::Completed => WorkflowExecutionStatus::Completed,
             ActivityStatus::Failed
@@ -78,7 +78,7 @@ pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
         task_queue: run.task_queue().to_owned(),
         closed,
         parent: None,
-        root: None,
+        root: Some((String::new(), String::new())),
         memo: Arc::default(),
         search_attributes: Arc::new(SearchAttributes { indexed_fields }),
     }

@@ -30,7 +30,7 @@ mod rules;
 mod server_attributes;
 mod speculative;
 pub mod start;
-mod state;
+pub(crate) mod state;
 mod task;
 pub mod timers;
 pub mod updates;

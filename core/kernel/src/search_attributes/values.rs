@@ -6,11 +6,13 @@ use perdure_proto::api::{common::Payload, enums::IndexedValueType};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::go_float;
+
 const ENCODING: &str = "encoding";
 const JSON: &[u8] = b"json/plain";
 const NULL: &[u8] = b"binary/null";
 
-/// Whether a payload holds a value of `value_type`. A single value may also come as a list.
+/// Whether a payload holds a value of `value_type`. A single value may also come as a list of one or none.
 pub(super) fn is_of_type(payload: &Payload, value_type: IndexedValueType) -> bool {
     match payload.metadata.get(ENCODING).map(|encoding| &encoding[..]) {
         Some(NULL) => return true,
@@ -19,11 +21,11 @@ pub(super) fn is_of_type(payload: &Payload, value_type: IndexedValueType) -> boo
     }
     let json = &payload.data[..];
     match value_type {
-        IndexedValueType::Bool => is_one_or_many::<bool>(json, |_| true),
-        IndexedValueType::Int => is_one_or_many::<i64>(json, |_| true),
-        IndexedValueType::Double => is_one_or_many::<f64>(json, |_| true),
-        IndexedValueType::Keyword | IndexedValueType::Text => is_one_or_many::<String>(json, |_| true),
-        IndexedValueType::Datetime => is_one_or_many::<String>(json, |text| is_rfc_3339(text)),
+        IndexedValueType::Bool => is_one::<bool>(json, |_| true),
+        IndexedValueType::Int => is_one::<i64>(json, |_| true),
+        IndexedValueType::Double => is_one::<f64>(json, |_| true),
+        IndexedValueType::Keyword | IndexedValueType::Text => is_one::<String>(json, |_| true),
+        IndexedValueType::Datetime => is_one::<String>(json, |text| is_rfc_3339(text)),
         IndexedValueType::KeywordList => is::<Option<Vec<Option<String>>>>(json).is_some(),
         IndexedValueType::Unspecified => false,
     }
@@ -33,11 +35,11 @@ fn is<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     serde_json::from_slice(json).ok()
 }
 
-fn is_one_or_many<T: DeserializeOwned>(json: &[u8], fits: impl Fn(&T) -> bool) -> bool {
+fn is_one<T: DeserializeOwned>(json: &[u8], fits: impl Fn(&T) -> bool) -> bool {
     if let Some(one) = is::<Option<T>>(json) {
         return one.is_none_or(|one| fits(&one));
     }
-    is::<Vec<Option<T>>>(json).is_some_and(|many| many.iter().flatten().all(fits))
+    is::<Vec<Option<T>>>(json).is_some_and(|list| list.len() <= 1 && list.iter().flatten().all(fits))
 }
 
 fn is_rfc_3339(text: &str) -> bool {
@@ -64,7 +66,7 @@ fn write_value(text: &mut String, value: &Value) {
     let _ = match value {
         Value::Null => write!(text, "<nil>"),
         Value::Bool(value) => write!(text, "{value}"),
-        Value::Number(value) => write!(text, "{value}"),
+        Value::Number(value) => write!(text, "{}", value.as_f64().map_or_else(|| value.to_string(), go_float::show)),
         Value::String(value) => write!(text, "{value}"),
         Value::Array(values) => {
             text.push('[');
@@ -108,10 +110,10 @@ mod tests {
     fn types() {
         use IndexedValueType::{Bool, Datetime, Double, Int, Keyword, KeywordList, Text, Unspecified};
         for (value_type, good, bad) in [
-            (Bool, &["true", "null", "[true]", "[]"][..], &["1", "\"true\"", "{}", ""][..]),
-            (Int, &["5", "-5", "[1,2]"], &["5.0", "1e3", "\"5\"", "9223372036854775808"]),
+            (Bool, &["true", "null", "[true]", "[]"][..], &["[true,true]", "1", "\"true\"", "{}", ""][..]),
+            (Int, &["5", "-5", "[1]"], &["[1,2]", "5.0", "1e3", "\"5\"", "9223372036854775808"]),
             (Double, &["5", "5.5", "1e3"], &["\"5\"", "true"]),
-            (Keyword, &["\"x\"", "[\"x\"]", "null"], &["5", "[5]"]),
+            (Keyword, &["\"x\"", "[\"x\"]", "null"], &["[\"x\",\"x\"]", "5", "[5]"]),
             (Text, &["\"x\""], &["{}"]),
             (
                 Datetime,
@@ -139,6 +141,9 @@ mod tests {
         for (json, shown) in [
             ("\"x\"", "x"),
             ("5", "5"),
+            ("5.0", "5"),
+            ("-0.25", "-0.25"),
+            ("1e6", "1e+06"),
             ("[1,\"a\",null]", "[1 a <nil>]"),
             ("{\"a\":[true]}", "map[a:[true]]"),
             ("zzz", "value from <3 bytes of encoding json/plain>"),

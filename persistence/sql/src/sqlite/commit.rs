@@ -10,7 +10,10 @@ use perdure_persistence::{
 };
 use sqlx::{Row, SqliteConnection};
 
-use super::{statement::Repeated, visibility::VisibilityRows};
+use super::{
+    statement::Repeated,
+    visibility::{LAST_CLOSE, VisibilityRows},
+};
 use crate::key::{self, RunKey};
 
 static SHARDS: Repeated = Repeated::new("SELECT shard, range_id FROM shard WHERE shard IN (", "?", ")");
@@ -96,8 +99,7 @@ impl RunNumbers {
     /// Makes sure that the last close is known.
     async fn know_closes(&mut self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
         if self.last_close.is_none() {
-            let last: Option<i64> =
-                sqlx::query_scalar("SELECT max(closed_number) FROM visibility").fetch_one(conn).await?;
+            let last: Option<i64> = sqlx::query_scalar(LAST_CLOSE).fetch_one(conn).await?;
             self.last_close = Some(last.unwrap_or(0));
         }
         Ok(())

@@ -94,6 +94,14 @@ pub(super) fn imply_list_time(filter: &Filter, sql: &mut Sql) {
             imply_open(std::slice::from_ref(value), sql);
         }
         Filter::OneOf { field: Field::ExecutionStatus, negated: false, values } => imply_open(values, sql),
+        Filter::Compare { field, .. } | Filter::OneOf { field, .. } | Filter::Between { field, .. }
+            if is_of_closed(field) =>
+        {
+            sql.push(" AND v.list_time < ").int(i64::MAX);
+        }
+        Filter::IsNull { field, negated } if *field == Field::CloseTime || is_of_closed(field) => {
+            sql.push(if *negated { " AND v.list_time < " } else { " AND v.list_time = " }).int(i64::MAX);
+        }
         Filter::All(_)
         | Filter::Any(_)
         | Filter::Not(_)
@@ -105,6 +113,21 @@ pub(super) fn imply_list_time(filter: &Filter, sql: &mut Sql) {
         | Filter::Mentions { .. }
         | Filter::IsNull { .. } => {}
     }
+}
+
+/// Whether a demand means something for the order of lists.
+pub(super) fn bounds_list_time(filter: &Filter) -> bool {
+    let mut implied = Sql::default();
+    imply_list_time(filter, &mut implied);
+    !implied.text.is_empty()
+}
+
+/// Whether what is open has no value, and so compares with none.
+fn is_of_closed(field: &Field) -> bool {
+    matches!(
+        field,
+        Field::ExecutionDuration | Field::HistoryLength | Field::HistorySizeBytes | Field::StateTransitionCount
+    )
 }
 
 /// Statuses of runs that have not closed.

@@ -22,8 +22,10 @@ use super::{
 
 const OPERATION: Operation = Operation::ListVisibility;
 
-/// The number of the last close that was written; none before the first.
-const LAST_CLOSE: &str = ", (SELECT max(closed_number) FROM visibility) AS last_close";
+/// The number of the last close that was written; none before the first. The condition is what lets the partial
+/// index answer it.
+pub(in crate::sqlite) const LAST_CLOSE: &str =
+    "SELECT max(closed_number) FROM visibility WHERE closed_number IS NOT NULL";
 
 pub(in crate::sqlite) async fn list(
     pool: &SqlitePool,
@@ -97,13 +99,15 @@ impl Listing<'_> {
 
     async fn rows(&self, part: Part, after: Option<&SortKey>, limit: usize) -> StoreResult<Vec<SqliteRow>> {
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS).push(LAST_CLOSE);
+        sql.push("SELECT ").push(COLUMNS).push(", (").push(LAST_CLOSE).push(") AS last_close");
         sql.append(passing(self.pool, self.namespace, self.query, part).await.map_err(read_failed(OPERATION))?);
         if let Some(after) = after {
             behind(part, after, &mut sql);
         }
         sql.push(match part {
-            Part::All | Part::ClosedUpTo(_) => " ORDER BY v.list_time DESC, v.start_time DESC, v.run_id",
+            Part::All | Part::Counted | Part::ClosedUpTo(_) => {
+                " ORDER BY v.list_time DESC, v.start_time DESC, v.run_id"
+            }
             Part::Open | Part::ClosedSince(_) => " ORDER BY v.start_time DESC, v.run_id",
         });
         sql.push(" LIMIT ").int(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -116,7 +120,7 @@ fn behind(part: Part, key: &SortKey, sql: &mut Sql) {
     let SortKey { close_time: Reverse(list_time), start_time: Reverse(start_time), run_id } = key;
     let (list_time, start_time) = (list_time.as_nanos(), start_time.as_nanos());
     match part {
-        Part::All | Part::ClosedUpTo(_) => {
+        Part::All | Part::Counted | Part::ClosedUpTo(_) => {
             sql.push(" AND (v.list_time, v.start_time) <= (").int(list_time).push(", ").int(start_time).push(")");
             sql.push(" AND NOT (v.list_time = ").int(list_time).push(" AND v.start_time = ").int(start_time);
         }

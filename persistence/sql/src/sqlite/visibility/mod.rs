@@ -11,7 +11,7 @@ mod read;
 mod rows;
 mod write;
 
-pub(super) use list::list;
+pub(super) use list::{LAST_CLOSE, list};
 pub(super) use read::{count, groups};
 pub(super) use rows::{load, scan};
 pub(super) use write::VisibilityRows;

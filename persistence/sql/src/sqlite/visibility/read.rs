@@ -37,7 +37,9 @@ pub(super) fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
 }
 
 /// Chooses the way to the rows: `None` is the order of lists itself.
-async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8]) -> sqlx::Result<Option<Access>> {
+async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8], part: Part) -> sqlx::Result<Option<Access>> {
+    // To count is to look at all of them: many entries of an index are fewer than all rows, unless times bound those.
+    let any_will_do = part == Part::Counted && !access::conjuncts(query).iter().any(access::bounds_list_time);
     let mut least: Option<(i64, Access)> = None;
     for access in access::accesses(query, scope) {
         if access.is_best {
@@ -48,14 +50,18 @@ async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8]) -> sqlx::Result<
             least = Some((entries, access));
         }
     }
-    Ok(least.and_then(|(entries, access)| (entries < PROBE_ENTRIES_MAX || access.is_sorted).then_some(access)))
+    Ok(least.and_then(|(entries, access)| {
+        (entries < PROBE_ENTRIES_MAX || access.is_sorted || any_will_do).then_some(access)
+    }))
 }
 
 /// What part of the rows is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All.
+    /// All, in the order of lists.
     All,
+    /// All, in any order.
+    Counted,
     /// What is open.
     Open,
     /// What has closed since this close.
@@ -67,7 +73,7 @@ pub(super) enum Part {
 impl Part {
     fn condition(self, sql: &mut Sql) {
         match self {
-            Self::All => {}
+            Self::All | Self::Counted => {}
             Self::Open => {
                 sql.push(" AND v.list_time = ").int(i64::MAX);
             }
@@ -84,7 +90,7 @@ impl Part {
     /// The index to read in order, where no better one is known.
     fn index(self) -> &'static str {
         match self {
-            Self::All | Self::Open | Self::ClosedUpTo(_) => "visibility_by_time",
+            Self::All | Self::Counted | Self::Open | Self::ClosedUpTo(_) => "visibility_by_time",
             Self::ClosedSince(_) => "visibility_by_close",
         }
     }
@@ -105,7 +111,9 @@ pub(super) async fn passing(
             // What closes while a client turns pages is little: it is looked through.
             let access = match part {
                 Part::ClosedSince(_) => None,
-                Part::All | Part::Open | Part::ClosedUpTo(_) => choose(pool, query, &scope).await?,
+                Part::All | Part::Counted | Part::Open | Part::ClosedUpTo(_) => {
+                    choose(pool, query, &scope, part).await?
+                }
             };
             match access.as_ref().map(|access| access.index) {
                 None => sql.push(" INDEXED BY ").push(part.index()),
@@ -149,7 +157,7 @@ pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId,
             sql.push("SELECT coalesce(sum(v.number), 0)").append(counted);
             return statement(&sql).fetch_one(pool).await?.try_get(0);
         }
-        sql.push("SELECT count(*)").append(passing(pool, namespace, query, Part::All).await?);
+        sql.push("SELECT count(*)").append(passing(pool, namespace, query, Part::Counted).await?);
         statement(&sql).fetch_one(pool).await?.try_get(0)
     };
     Ok(u64::try_from(read().await.map_err(failed)?).unwrap_or(0))
@@ -166,7 +174,7 @@ pub(in crate::sqlite) async fn groups(
         if let (GroupBy::ExecutionStatus, Some(counted)) = (by, counted::rows(namespace, query)) {
             return by_counted_status(pool, counted).await;
         }
-        let passing = passing(pool, namespace, query, Part::All).await?;
+        let passing = passing(pool, namespace, query, Part::Counted).await?;
         match by {
             GroupBy::ExecutionStatus => by_status(pool, passing).await,
             GroupBy::Keyword(name) => by_keyword(pool, name, passing).await,
