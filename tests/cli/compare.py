@@ -10,22 +10,20 @@ import argparse
 import asyncio
 import contextlib
 import difflib
-import fnmatch
 import logging
 import os
 import shlex
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "sdk" / "python"))
 sys.path.insert(0, str(HERE))
 
 import subcommands  # noqa: E402
+from accepted import Accepted  # noqa: E402
 from normalise import Normaliser  # noqa: E402
 from suite import server  # noqa: E402
 from worker import serve  # noqa: E402
@@ -70,22 +68,27 @@ def parse(script: Path) -> list[Step]:
         if not line or line.startswith("#"):
             continue
         until, code_only, sort, command = None, False, False, line
-        if line.startswith("until "):
-            until, command = line.removeprefix("until ").split(" :: ", 1)
-        elif line.startswith("code: "):
-            code_only, command = True, line.removeprefix("code: ")
-        elif line.startswith("sorted: "):
-            sort, command = True, line.removeprefix("sorted: ")
+        if command.startswith("until "):
+            until, command = command.removeprefix("until ").split(" :: ", 1)
+        if command.startswith("code: "):
+            code_only, command = True, command.removeprefix("code: ")
+        elif command.startswith("sorted: "):
+            sort, command = True, command.removeprefix("sorted: ")
         steps.append(Step(line, shlex.split(command), until, code_only, sort))
     return steps
+
+
+def environment(address: str, home: str) -> dict[str, str]:
+    """What a command sees: nothing of a user's own settings, no colours, one time zone."""
+    kept = {name: os.environ[name] for name in ("PATH", "USER") if name in os.environ}
+    return {**kept, "TEMPORAL_ADDRESS": address, "HOME": home, "NO_COLOR": "1", "TZ": "UTC"}
 
 
 async def command(words: list[str], address: str, home: str) -> Seen:
     process = await asyncio.create_subprocess_exec(
         "temporal",
         *words,
-        # The files of a user's own settings must not count, and colours are chance.
-        env={**os.environ, "TEMPORAL_ADDRESS": address, "HOME": home, "NO_COLOR": "1", "TZ": "UTC"},
+        env=environment(address, home),
         cwd=HERE / "scripts",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -129,7 +132,7 @@ async def run_script(binary: str, steps: list[Step], home: str) -> list[Seen]:
                 seconds = 0
             output = "" if step.code_only else normaliser.text(seen.output)
             if step.sort:
-                output = "\n".join(sorted(output.splitlines()))
+                output = "\n".join(sorted(line.strip() for line in output.splitlines()))
             found.append(Seen(seen.code, output, seen.missed))
         stop.set()
         await worker
@@ -147,25 +150,10 @@ def difference(left: Seen, right: Seen) -> list[str]:
     )
 
 
-def load_accepted() -> list[dict[str, Any]]:
-    """Entries with `script` and `command` (globs) and a `reason`."""
-    entries = tomllib.loads((HERE / "accepted.toml").read_text()).get("accepted", [])
-    for entry in entries:
-        missing = {"script", "command", "reason"} - set(entry)
-        if missing:
-            sys.exit(f"accepted.toml: an entry lacks {', '.join(sorted(missing))}: {entry}")
-    return entries
-
-
-def accepted(entries: list[dict[str, Any]], script: str, line: str) -> bool:
-    matching = [
-        entry
-        for entry in entries
-        if fnmatch.fnmatchcase(script, entry["script"]) and fnmatch.fnmatchcase(line, entry["command"])
-    ]
-    for entry in matching:
-        entry["used"] = True
-    return bool(matching)
+def changed(left: Seen, right: Seen) -> list[str]:
+    """The lines that only one of the servers printed, each after `-` (expected) or `+` and a space."""
+    lines = difflib.ndiff(left.output.splitlines(), right.output.splitlines())
+    return [line for line in lines if line.startswith(("-", "+"))]
 
 
 async def compare(
@@ -187,9 +175,9 @@ async def compare(
     return dict(sorted(zip(in_order, results, strict=True)))
 
 
-def report(results: dict[str, list[tuple[Step, Seen, Seen]]], whole: bool) -> int:
-    entries = load_accepted()
-    commands = different = allowed = 0
+def report(results: dict[str, list[tuple[Step, Seen, Seen]]], accepted: Accepted, whole: bool) -> int:
+    """Prints the differences that are not accepted and, if `whole`, the entries that accept nothing."""
+    commands = different = unserved = allowed = 0
     for script, steps in results.items():
         for step, expected, actual in steps:
             commands += 1
@@ -200,16 +188,22 @@ def report(results: dict[str, list[tuple[Step, Seen, Seen]]], whole: bool) -> in
             diff = difference(expected, actual)
             if not diff:
                 continue
-            if accepted(entries, script, step.line):
+            if accepted.refused(actual.output):
+                unserved += 1
+                continue
+            if accepted.listed(script, step.line, changed(expected, actual)):
                 allowed += 1
                 continue
             different += 1
             print(f"--- {script}: {step.line}")
             print("\n".join(f"    {line}" for line in diff))
-    unused = [entry for entry in entries if whole and "used" not in entry]
+    unused = accepted.unused() if whole else []
     for entry in unused:
-        print(f"accepted.toml: not needed any more: {entry['script']}: {entry['command']}")
-    print(f"{len(results)} scripts, {commands} commands: {different} differences, {allowed} accepted")
+        print(f"accepted.toml: not needed any more: {entry}")
+    print(
+        f"{len(results)} scripts, {commands} commands: {different} differences, "
+        f"{unserved} not served and {allowed} others accepted"
+    )
     return 1 if different or unused else 0
 
 
@@ -219,6 +213,7 @@ def main() -> int:
     parser.add_argument("--oracle", default="temporal")
     parser.add_argument("--show", action="store_true", help="print what the oracle gave")
     options = parser.parse_args()
+    binary = server.default_binary()
     # Activities and workflows fail on purpose.
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
     scripts = {script.stem: parse(script) for script in (HERE / "scripts").glob("*.txt")}
@@ -233,14 +228,16 @@ def main() -> int:
         uncovered = subcommands.check(asyncio.run(subcommands.every()), tried)
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        results = asyncio.run(compare(options.oracle, server.default_binary(), scripts, home))
+        results = asyncio.run(compare(options.oracle, binary, scripts, home))
     if options.show:
         for steps in results.values():
             for step, expected, _ in steps:
                 print(f"$ {step.line}   [{expected.code}]\n{expected.output}\n")
     for fault in uncovered:
         print(f"subcommands: {fault}")
-    return max(report(results, whole=not options.scripts), 1 if uncovered else 0)
+    # From itself the oracle must not differ at all.
+    accepted = Accepted.nothing() if binary == options.oracle else Accepted.documented()
+    return max(report(results, accepted, whole=not options.scripts), 1 if uncovered else 0)
 
 
 if __name__ == "__main__":
