@@ -117,26 +117,34 @@ async def perform(words: list[str], until: str | None, address: str, home: str, 
         await asyncio.sleep(UNTIL_PAUSE)
 
 
+async def perform_all(steps: list[Step], address: str, home: str) -> list[Seen]:
+    """Runs the commands of a script one after the other."""
+    normaliser = Normaliser()
+    found: list[Seen] = []
+    seconds = UNTIL_SECONDS
+    for step in steps:
+        words = [normaliser.restore(word) for word in step.words]
+        until = step.until and normaliser.restore(step.until)
+        seen = await perform(words, until, address, home, seconds)
+        if NOT_SERVED in seen.output:
+            seconds = 0
+        output = "" if step.code_only else normaliser.text(seen.output)
+        if step.sort:
+            output = "\n".join(sorted(line.strip() for line in output.splitlines()))
+        found.append(Seen(seen.code, output, seen.missed))
+    return found
+
+
 async def run_script(binary: str, steps: list[Step], home: str) -> list[Seen]:
     async with server.server(binary) as client:
         stop = asyncio.Event()
         worker = asyncio.create_task(serve(client, stop))
-        normaliser = Normaliser()
-        found: list[Seen] = []
-        seconds = UNTIL_SECONDS
-        for step in steps:
-            words = [normaliser.restore(word) for word in step.words]
-            until = step.until and normaliser.restore(step.until)
-            seen = await perform(words, until, client.service_client.config.target_host, home, seconds)
-            if NOT_SERVED in seen.output:
-                seconds = 0
-            output = "" if step.code_only else normaliser.text(seen.output)
-            if step.sort:
-                output = "\n".join(sorted(line.strip() for line in output.splitlines()))
-            found.append(Seen(seen.code, output, seen.missed))
-        stop.set()
-        await worker
-        return found
+        try:
+            return await perform_all(steps, client.service_client.config.target_host, home)
+        finally:
+            # It must not outlive the server: it would wait for one that is gone.
+            stop.set()
+            await worker
 
 
 def difference(left: Seen, right: Seen) -> list[str]:
