@@ -28,7 +28,7 @@ mod workflow;
 
 pub use admin::{NodeFacts, NodeSource};
 pub use client_version::{SERVER_VERSION, SUPPORTED_CLIENTS};
-pub use namespaces::NamespaceService;
+pub use namespaces::{NamespaceDeletions, NamespaceService, NamespaceSnapshots};
 pub use operator::{SERVED as OPERATOR_SERVED, UNSERVED as OPERATOR_UNSERVED};
 pub use server::{Frontend, FrontendParts, REQUEST_SIZE_MAX};
 pub use settings::{ClusterInfo, FrontendSettings, SettingsSource};

@@ -1,3 +1,3 @@
 //! Namespaces, as the handlers see them.
 
-pub use perdure_rpc::namespaces::NamespaceService;
+pub use perdure_rpc::namespaces::{NamespaceDeletions, NamespaceService, NamespaceSnapshots};

@@ -5,12 +5,12 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use bytes::Bytes;
 use perdure_execution::archetype::{Actor, actor_input, actor_reply};
 use perdure_kernel::{Archetype, BusinessKey, ErrorKind, NamespaceId, ServiceError, ServiceResult};
-use perdure_rpc::{Caller, HistoryClient, NamespaceService};
+use perdure_rpc::{Caller, HistoryClient, NamespaceSnapshots};
 
 /// The actors of one archetype in a namespace. Cheap to clone.
 pub struct Actors<A> {
     history: HistoryClient,
-    namespaces: Arc<dyn NamespaceService>,
+    namespaces: Arc<dyn NamespaceSnapshots>,
     namespace: NamespaceId,
     archetype: PhantomData<fn() -> A>,
 }
@@ -33,7 +33,7 @@ impl<A: Actor> fmt::Debug for Actors<A> {
 }
 
 impl<A: Actor> Actors<A> {
-    pub(crate) fn new(history: HistoryClient, namespaces: Arc<dyn NamespaceService>, namespace: NamespaceId) -> Self {
+    pub(crate) fn new(history: HistoryClient, namespaces: Arc<dyn NamespaceSnapshots>, namespace: NamespaceId) -> Self {
         Self { history, namespaces, namespace, archetype: PhantomData }
     }
 
@@ -48,7 +48,7 @@ impl<A: Actor> Actors<A> {
             let kind = ErrorKind::NamespaceNotFound { namespace: self.namespace.to_string() };
             ServiceError::new(kind, format!("Namespace {} is not found.", self.namespace))
         })?;
-        let caller = Caller { namespace, deadline: None, client_name: Arc::default() };
+        let caller = Caller::server(namespace);
         let key = BusinessKey {
             namespace_id: self.namespace.clone(),
             archetype: Archetype(A::NUMBER),

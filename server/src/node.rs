@@ -132,7 +132,7 @@ impl Node {
         let parts = HistoryParts {
             store: Arc::clone(&store),
             shard_map: cluster.shard_map.clone(),
-            namespaces: Arc::clone(&namespaces),
+            namespaces: namespaces.clone(),
             archetypes: Arc::clone(&archetypes),
             callbacks: Arc::new(HttpSender::new()),
             visibility: options.visibility.clone().map(|visibility| visibility as _),
@@ -146,7 +146,7 @@ impl Node {
                 store: Arc::clone(&store),
                 lists: options.visibility.is_none(),
                 history: history.client(),
-                namespaces: Arc::clone(&namespaces),
+                namespaces: namespaces.clone(),
                 archetypes,
                 settings: job_settings(&options.config),
                 stage: JOBS_STAGE,
@@ -201,7 +201,7 @@ impl Node {
             Some(namespace) => namespace,
             None => self.namespaces.resolve(namespace).await?,
         };
-        Ok(Actors::new(self.history.clone(), Arc::clone(&self.namespaces), namespace.id.clone()))
+        Ok(Actors::new(self.history.clone(), self.namespaces.clone(), namespace.id.clone()))
     }
 
     /// Stops in order: no new connections, open requests answered, actors drained, database closed. What

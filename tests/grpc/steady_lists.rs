@@ -20,20 +20,25 @@ const OPEN: usize = 120;
 const LISTINGS: usize = 4;
 const PAGE: i32 = 9;
 
+/// Starts another workflow: its id.
+async fn start(server: &Server, flow: &Flow) -> String {
+    let workflow_id = unique("steady");
+    let start = ws::StartWorkflowExecutionRequest {
+        workflow_id: workflow_id.clone(),
+        request_id: unique("request"),
+        ..flow.start_request()
+    };
+    server.rpc().start_workflow_execution(start).await.unwrap();
+    workflow_id
+}
+
 /// Starts and closes workflows until told to stop.
 async fn churn(server: &Server, ids: Vec<String>, stop: &AtomicBool, closed: &AtomicUsize) {
     let mut open = ids;
     let flow = Flow::new(server);
     let mut turn = 0;
     while !stop.load(Ordering::SeqCst) {
-        let id = unique("steady");
-        let start = ws::StartWorkflowExecutionRequest {
-            workflow_id: id.clone(),
-            request_id: unique("request"),
-            ..flow.start_request()
-        };
-        server.rpc().start_workflow_execution(start).await.unwrap();
-        open.push(id);
+        open.push(start(server, &flow).await);
         // By turns the one that has been open longest and the one started last.
         turn += 1;
         let victim = if turn % 2 == 0 { open.remove(0) } else { open.remove(open.len() / 2) };
@@ -72,14 +77,7 @@ async fn hold(store: SharedStore) {
     let flow = Flow::new(&server);
     let mut ids = Vec::new();
     for _ in 0..OPEN {
-        let id = unique("steady");
-        let start = ws::StartWorkflowExecutionRequest {
-            workflow_id: id.clone(),
-            request_id: unique("request"),
-            ..flow.start_request()
-        };
-        server.rpc().start_workflow_execution(start).await.unwrap();
-        ids.push(id);
+        ids.push(start(&server, &flow).await);
     }
     let (stop, closed) = (AtomicBool::new(false), AtomicUsize::new(0));
     let look = async {

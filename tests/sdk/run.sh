@@ -12,6 +12,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit
 root=$(cd "$here/../.." && pwd) || exit
 venv=$here/.venv
+source "$here/packages.sh" || exit
 
 parts=()
 while (($#)); do
@@ -27,19 +28,9 @@ pattern=("$@")
 ((${#parts[@]})) || parts=(python typescript compare)
 
 export PERDURE_BIN=${PERDURE_BIN:-$root/target/debug/perdure}
-if [[ -z ${PERDURE_ADDRESS:-} ]] && ! command -v "$PERDURE_BIN" >/dev/null; then
-  echo "run.sh: no server at $PERDURE_BIN; build it or set PERDURE_BIN" >&2
-  exit 2
-fi
+[[ -n ${PERDURE_ADDRESS:-} ]] || need_server || exit
 
 # Installs when the list of packages is newer than the last installation.
-python_packages() {
-  local list=$here/$1/requirements.txt stamp=$venv/.installed-$1
-  [[ -x $venv/bin/python ]] || "${PYTHON:-python3}" -m venv "$venv" || return
-  [[ $stamp -nt $list ]] ||
-    { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list" && touch "$stamp"; }
-}
-
 node_packages() {
   local lock=$here/typescript/package-lock.json stamp=$here/typescript/node_modules/.installed
   [[ $stamp -nt $lock ]] ||
@@ -47,7 +38,7 @@ node_packages() {
 }
 
 run_python() {
-  python_packages python || return
+  python_packages "$here/python" || return
   (cd "$here/python" && "$venv/bin/python" -m pytest ${pattern[0]+-k "${pattern[0]}"})
 }
 
@@ -59,7 +50,7 @@ run_typescript() {
 }
 
 run_compare() {
-  python_packages python && python_packages compare || return
+  python_packages "$here/python" && python_packages "$here/compare" || return
   (cd "$here/compare" && "$venv/bin/python" -m pytest -q -p no:cacheprovider && "$venv/bin/python" compare.py "${pattern[@]}")
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use perdure_kernel::{
     CircuitBreaker, NamespaceId, Timestamp,
     circuit_breaker::{Blocked, Pass},
 };
+use perdure_runtime::lock;
 
 /// Calls to one destination at once (`history.outboundQueue.groupLimiter.concurrency`).
 const CALLS_MAX: usize = 100;
@@ -77,8 +78,7 @@ impl Destinations {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Destination, Health>> {
-        // Every change under the lock is whole: a panic elsewhere on the thread leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn leave(&self, destination: &Destination, end: impl FnOnce(&mut CircuitBreaker)) {

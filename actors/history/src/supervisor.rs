@@ -9,7 +9,7 @@ use perdure_execution::archetype::Registry;
 use perdure_kernel::{ShardId, ShardMap};
 use perdure_outbound::CallbackSender;
 use perdure_persistence::{SharedStore, VisibilityWriter};
-use perdure_rpc::{HistoryCall, HistoryClient, HistoryDirectory, MatchingClient, NamespaceService};
+use perdure_rpc::{HistoryCall, HistoryClient, HistoryDirectory, MatchingClient, NamespaceSnapshots};
 use perdure_runtime::{ActorSystem, Placement, Recipient, Supervision};
 
 use crate::{
@@ -28,7 +28,7 @@ pub struct HistoryParts {
     /// Ranges of the shards.
     pub shard_map: ShardMap,
     /// Snapshots of namespaces.
-    pub namespaces: Arc<dyn NamespaceService>,
+    pub namespaces: Arc<dyn NamespaceSnapshots>,
     /// Kinds of executions beside workflows.
     pub archetypes: Arc<Registry>,
     /// Delivers completion callbacks.

@@ -1,14 +1,14 @@
 //! Finds and starts the actors of task queues.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    Arc, Mutex, Weak,
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use perdure_kernel::{NamespaceId, Random, random::SplitMix, shard_map::Fnv};
 use perdure_persistence::TaskQueueStore;
 use perdure_rpc::{HistoryClient, MatchingCall, MatchingClient, MatchingDirectory, QueueName, WorkersCall};
-use perdure_runtime::{ActorRef, ActorSystem, Placement, Recipient, Registry, Supervision};
+use perdure_runtime::{ActorRef, ActorSystem, Placement, Recipient, Registry, Supervision, lock};
 use perdure_task_queue::fairness;
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// A fresh id.
     pub(crate) fn uuid(&self) -> String {
-        locked(&self.random).uuid()
+        lock(&self.random).uuid()
     }
 }
 
@@ -105,11 +105,7 @@ impl Matching {
 
     /// Partitions in memory; some may just have left it.
     pub fn queue_count(&self) -> usize {
-        self.0
-            .segments
-            .iter()
-            .map(|segment| locked(segment).iter().filter(|(_, queue)| !queue.has_ended()).count())
-            .sum()
+        self.0.segments.iter().map(|segment| lock(segment).iter().filter(|(_, queue)| !queue.has_ended()).count()).sum()
     }
 }
 
@@ -135,7 +131,7 @@ impl Inner {
     fn queue(&self, queue: &QueueName) -> Option<Recipient<MatchingCall>> {
         let hash = hash_of(queue);
         let segment = &self.segments[usize::try_from(hash % SEGMENTS as u64).unwrap_or(0)];
-        let found = locked(segment).get_or_spawn(queue, || {
+        let found = lock(segment).get_or_spawn(queue, || {
             let (name, shared) = (queue.clone(), Arc::clone(&self.shared));
             let supervision = Supervision::new(queue.to_string(), self.stage);
             let clock = Arc::clone(self.system.clock());
@@ -206,9 +202,4 @@ fn hash_of(queue: &QueueName) -> u64 {
     hash.write(&queue.partition.to_le_bytes());
     hash.write(&[queue.task_type as u8]);
     hash.finish64()
-}
-
-/// A lock that outlives a panic of its holder: nothing here is left half changed.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

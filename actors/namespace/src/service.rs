@@ -19,7 +19,7 @@ use perdure_proto::{
     },
     records,
 };
-use perdure_rpc::{NamespaceService, namespaces::Deletion};
+use perdure_rpc::{NamespaceDeletions, NamespaceService, NamespaceSnapshots, namespaces::Deletion};
 use perdure_runtime::{ActorRef, ActorSystem, Placement, Reply, Supervision};
 
 use crate::{
@@ -239,8 +239,7 @@ fn one_of<'a>(name: &'a str, id: &'a str) -> ServiceResult<Wanted<'a>> {
     }
 }
 
-#[async_trait]
-impl NamespaceService for Namespaces {
+impl NamespaceSnapshots for Namespaces {
     fn by_name(&self, name: &str) -> Option<Arc<Namespace>> {
         self.shared.snapshots.by_name(name)
     }
@@ -248,7 +247,28 @@ impl NamespaceService for Namespaces {
     fn by_id(&self, id: &NamespaceId) -> Option<Arc<Namespace>> {
         self.shared.snapshots.by_id(id)
     }
+}
 
+#[async_trait]
+impl NamespaceDeletions for Namespaces {
+    fn deletions(&self) -> Vec<Deletion> {
+        self.shared.snapshots.entries().iter().filter_map(|entry| delete::of(entry)).collect()
+    }
+
+    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.shared.snapshots.on_deletion(tell);
+    }
+
+    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()> {
+        let Shared { store, snapshots, .. } = &*self.shared;
+        store.delete_namespace(id).await.map_err(|error| fault::store(&error))?;
+        snapshots.forget(std::slice::from_ref(id));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NamespaceService for Namespaces {
     async fn resolve(&self, name: &str) -> ServiceResult<Arc<Namespace>> {
         if let Some(known) = self.by_name(name) {
             return Ok(known);
@@ -324,21 +344,6 @@ impl NamespaceService for Namespaces {
             }
         }
         Err(refusal)
-    }
-
-    fn deletions(&self) -> Vec<Deletion> {
-        self.shared.snapshots.entries().iter().filter_map(|entry| delete::of(entry)).collect()
-    }
-
-    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>) {
-        self.shared.snapshots.on_deletion(tell);
-    }
-
-    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()> {
-        let Shared { store, snapshots, .. } = &*self.shared;
-        store.delete_namespace(id).await.map_err(|error| fault::store(&error))?;
-        snapshots.forget(std::slice::from_ref(id));
-        Ok(())
     }
 
     async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use perdure_proto::{
     api::enums::{IndexedValueType, NamespaceState},
     records,
 };
+use perdure_runtime::lock;
 use prost::Message;
 
 use crate::fault;
@@ -102,7 +103,7 @@ impl Snapshots {
 
     /// Has `tell` called whenever a namespace that is marked for deletion is taken in.
     pub(crate) fn on_deletion(&self, tell: Listener) {
-        self.on_deletion.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        lock(&self.on_deletion).push(tell);
     }
 
     /// Takes in a row, unless a later version of it is known, and gives what is known then. A row whose
@@ -126,7 +127,7 @@ impl Snapshots {
         // What stood there before is handed back.
         let is_news = replaced.by_id.get(id).is_none_or(|known| known.version < fresh.version);
         if is_news && fresh.record.deletion.is_some() {
-            self.on_deletion.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|tell| tell());
+            lock(&self.on_deletion).iter().for_each(|tell| tell());
         }
         replaced.by_id.get(id).filter(|known| known.version >= fresh.version).cloned().unwrap_or(fresh)
     }

@@ -27,7 +27,7 @@ use perdure_proto::{
         workflowservice as ws,
     },
 };
-use perdure_rpc::NamespaceService;
+use perdure_rpc::{NamespaceService, NamespaceSnapshots};
 use perdure_runtime::{ActorSystem, TokioClock};
 
 /// Counts calls, and lets other tasks run in the middle of each.

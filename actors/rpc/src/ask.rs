@@ -16,6 +16,13 @@ pub struct Caller {
     pub client_name: Arc<str>,
 }
 
+impl Caller {
+    /// The server itself, which waits as long as it takes.
+    pub fn server(namespace: Arc<Namespace>) -> Self {
+        Self { namespace, deadline: None, client_name: Arc::default() }
+    }
+}
+
 /// A request under way.
 pub struct Ask<Q, R> {
     /// Who asks.

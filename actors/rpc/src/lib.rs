@@ -18,6 +18,6 @@ pub mod workers;
 pub use ask::{Ask, Caller};
 pub use history::{HistoryCall, HistoryClient, HistoryDirectory};
 pub use matching::{MatchingCall, MatchingClient, MatchingDirectory};
-pub use namespaces::NamespaceService;
+pub use namespaces::{NamespaceDeletions, NamespaceService, NamespaceSnapshots};
 pub use queue_name::{QueueKind, QueueName, TaskType};
 pub use workers::WorkersCall;

@@ -21,15 +21,31 @@ pub struct Deletion {
     pub remove_at: Timestamp,
 }
 
-/// Namespaces as the frontend and the shards see them: snapshots to read, requests to change them.
-#[async_trait]
-pub trait NamespaceService: Send + Sync + 'static {
+/// Namespaces as shards see them: snapshots to read.
+pub trait NamespaceSnapshots: Send + Sync + 'static {
     /// The cached snapshot of a name; `None` when it is not cached. Never waits.
     fn by_name(&self, name: &str) -> Option<Arc<Namespace>>;
 
     /// The cached snapshot of an id; `None` when it is not cached. Never waits.
     fn by_id(&self, id: &NamespaceId) -> Option<Arc<Namespace>>;
+}
 
+/// Namespaces as the job sees them that removes what is in them.
+#[async_trait]
+pub trait NamespaceDeletions: NamespaceSnapshots {
+    /// Namespaces that are being deleted, as far as they are known here.
+    fn deletions(&self) -> Vec<Deletion>;
+
+    /// Has `tell` called whenever another namespace is to be deleted. It must not wait.
+    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>);
+
+    /// Removes a namespace that is being deleted. One that is gone is no error.
+    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()>;
+}
+
+/// Namespaces as the frontend sees them: requests to read and change them.
+#[async_trait]
+pub trait NamespaceService: NamespaceDeletions {
     /// The snapshot of a name, read from the store when it is not cached. `NamespaceNotFound` when there
     /// is none.
     async fn resolve(&self, name: &str) -> ServiceResult<Arc<Namespace>>;
@@ -51,15 +67,6 @@ pub trait NamespaceService: Send + Sync + 'static {
 
     /// `DeleteNamespace`: marks the namespace and gives it another name. What is in it is removed afterwards.
     async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse>;
-
-    /// Namespaces that are being deleted, as far as they are known here.
-    fn deletions(&self) -> Vec<Deletion>;
-
-    /// Has `tell` called whenever another namespace is to be deleted. It must not wait.
-    fn on_deletion(&self, tell: Box<dyn Fn() + Send + Sync>);
-
-    /// Removes a namespace that is being deleted. One that is gone is no error.
-    async fn remove(&self, id: &NamespaceId) -> ServiceResult<()>;
 
     /// Gives a namespace custom search attributes. Names that it has are left as they are.
     async fn add_attributes(&self, name: &str, attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()>;

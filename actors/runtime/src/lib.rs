@@ -53,8 +53,8 @@ pub use supervision::{Escalation, RestartPolicy, Supervision};
 pub use system::{ActorSystem, Placement, ShutdownReport};
 pub use task::Task;
 
-/// A lock that outlives a panic of its holder: every critical section here leaves whole values behind.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// A lock that outlives a panic of its holder, for sections that leave whole values behind wherever they stop.
+pub fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

@@ -3,17 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use perdure_execution::archetype::Registry;
 use perdure_kernel::{Clock, NamespaceId, ServiceError};
 use perdure_persistence::SharedStore;
 use perdure_rpc::{
-    HistoryClient, NamespaceService,
+    HistoryClient, NamespaceDeletions,
     jobs::{CheckEnd, CheckScope, CheckSummary, DeletionProgress, FindingSink, JobService},
 };
-use perdure_runtime::{ActorRef, ActorSystem, Placement, Reply, Supervision};
+use perdure_runtime::{ActorRef, ActorSystem, Placement, Reply, Supervision, lock};
 
 use crate::{
     deletion::{self, Deletions},
@@ -48,7 +48,7 @@ pub struct JobsParts {
     /// Reaches shards.
     pub history: HistoryClient,
     /// Knows the namespaces.
-    pub namespaces: Arc<dyn NamespaceService>,
+    pub namespaces: Arc<dyn NamespaceDeletions>,
     /// Kinds of executions beside workflows.
     pub archetypes: Arc<Registry>,
     /// Knobs.
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) store: SharedStore,
     pub(crate) lists: bool,
     pub(crate) history: HistoryClient,
-    pub(crate) namespaces: Arc<dyn NamespaceService>,
+    pub(crate) namespaces: Arc<dyn NamespaceDeletions>,
     pub(crate) archetypes: Arc<Registry>,
     pub(crate) settings: SettingsSource,
     pub(crate) clock: Arc<dyn Clock>,
@@ -75,11 +75,11 @@ pub(crate) struct Shared {
 impl Shared {
     /// The progress of a deletion, new if need be.
     pub(crate) fn progress(&self, id: &NamespaceId) -> Arc<Mutex<DeletionProgress>> {
-        Arc::clone(locked(&self.deletions).entry(id.clone()).or_default())
+        Arc::clone(lock(&self.deletions).entry(id.clone()).or_default())
     }
 
     pub(crate) fn forget_progress(&self, id: &NamespaceId) {
-        locked(&self.deletions).remove(id);
+        lock(&self.deletions).remove(id);
     }
 }
 
@@ -139,16 +139,11 @@ impl JobService for Jobs {
     }
 
     fn last_check(&self) -> Option<CheckSummary> {
-        *locked(&self.shared.last_check)
+        *lock(&self.shared.last_check)
     }
 
     fn deletion(&self, namespace: &NamespaceId) -> Option<DeletionProgress> {
-        let progress = locked(&self.shared.deletions).get(namespace).cloned()?;
-        Some(locked(&progress).clone())
+        let progress = lock(&self.shared.deletions).get(namespace).cloned()?;
+        Some(lock(&progress).clone())
     }
-}
-
-/// A lock that outlives a panic of its holder: values are replaced whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

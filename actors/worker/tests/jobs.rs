@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     sync::{Arc, Mutex},
     time::Duration,
@@ -19,9 +18,8 @@ use perdure_persistence::{
     memory::MemoryStore,
     shard::{ExecutionOp, ExecutionWrite, ShardCommit},
 };
-use perdure_proto::api::{enums::IndexedValueType, operatorservice as os, rules::WorkflowRule, workflowservice as ws};
 use perdure_rpc::{
-    HistoryCall, HistoryClient, HistoryDirectory, NamespaceService,
+    HistoryCall, HistoryClient, HistoryDirectory, NamespaceDeletions, NamespaceSnapshots,
     jobs::{CheckScope, CheckSummary, DeletionStage, Finding, FindingSink, JobService},
     namespaces::Deletion,
 };
@@ -64,12 +62,7 @@ impl Namespaces {
     }
 }
 
-fn not_played<T>() -> ServiceResult<T> {
-    Err(ServiceError::internal("not played in these tests"))
-}
-
-#[async_trait]
-impl NamespaceService for Namespaces {
+impl NamespaceSnapshots for Namespaces {
     fn by_name(&self, _name: &str) -> Option<Arc<Namespace>> {
         None
     }
@@ -77,38 +70,10 @@ impl NamespaceService for Namespaces {
     fn by_id(&self, id: &NamespaceId) -> Option<Arc<Namespace>> {
         Some(Arc::new(Namespace::new(id.clone(), id.as_str())))
     }
+}
 
-    async fn resolve(&self, _name: &str) -> ServiceResult<Arc<Namespace>> {
-        not_played()
-    }
-
-    async fn register(&self, _request: ws::RegisterNamespaceRequest) -> ServiceResult<ws::RegisterNamespaceResponse> {
-        not_played()
-    }
-
-    async fn describe(&self, _request: ws::DescribeNamespaceRequest) -> ServiceResult<ws::DescribeNamespaceResponse> {
-        not_played()
-    }
-
-    async fn list(&self, _request: ws::ListNamespacesRequest) -> ServiceResult<ws::ListNamespacesResponse> {
-        not_played()
-    }
-
-    async fn update(&self, _request: ws::UpdateNamespaceRequest) -> ServiceResult<ws::UpdateNamespaceResponse> {
-        not_played()
-    }
-
-    async fn deprecate(
-        &self,
-        _request: ws::DeprecateNamespaceRequest,
-    ) -> ServiceResult<ws::DeprecateNamespaceResponse> {
-        not_played()
-    }
-
-    async fn delete(&self, _request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
-        not_played()
-    }
-
+#[async_trait]
+impl NamespaceDeletions for Namespaces {
     fn deletions(&self) -> Vec<Deletion> {
         self.deletions.lock().unwrap().clone()
     }
@@ -125,33 +90,6 @@ impl NamespaceService for Namespaces {
         }
         self.deletions.lock().unwrap().retain(|deletion| deletion.id != *id);
         Ok(())
-    }
-
-    async fn add_attributes(&self, _name: &str, _attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {
-        not_played()
-    }
-
-    async fn remove_attributes(&self, _name: &str, _attributes: Vec<String>) -> ServiceResult<()> {
-        not_played()
-    }
-
-    async fn create_workflow_rule(
-        &self,
-        _request: ws::CreateWorkflowRuleRequest,
-        _limit: usize,
-    ) -> ServiceResult<ws::CreateWorkflowRuleResponse> {
-        not_played()
-    }
-
-    async fn delete_workflow_rule(
-        &self,
-        _request: ws::DeleteWorkflowRuleRequest,
-    ) -> ServiceResult<ws::DeleteWorkflowRuleResponse> {
-        not_played()
-    }
-
-    async fn workflow_rules(&self, _namespace: &str) -> ServiceResult<BTreeMap<String, WorkflowRule>> {
-        not_played()
     }
 }
 

@@ -73,7 +73,7 @@ impl Admin {
 
     /// On the server's own behalf.
     fn caller(namespace: Arc<Namespace>) -> Caller {
-        Caller { namespace, deadline: None, client_name: Arc::default() }
+        Caller::server(namespace)
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings, NamespaceService, NodeFacts};
+use perdure_frontend::{
+    ClusterInfo, Frontend, FrontendParts, FrontendSettings, NamespaceDeletions, NamespaceService, NamespaceSnapshots,
+    NodeFacts,
+};
 use perdure_kernel::{
     Clock, ErrorKind, Namespace, NamespaceId, ServiceError, ServiceResult, ShardId, ShardMap, Timestamp,
     clock::ManualClock,
@@ -224,8 +227,7 @@ impl Namespaces {
     }
 }
 
-#[async_trait]
-impl NamespaceService for Namespaces {
+impl NamespaceSnapshots for Namespaces {
     fn by_name(&self, name: &str) -> Option<Arc<Namespace>> {
         self.0.iter().find(|namespace| namespace.name == name).cloned()
     }
@@ -233,7 +235,23 @@ impl NamespaceService for Namespaces {
     fn by_id(&self, id: &NamespaceId) -> Option<Arc<Namespace>> {
         self.0.iter().find(|namespace| namespace.id == *id).cloned()
     }
+}
 
+#[async_trait]
+impl NamespaceDeletions for Namespaces {
+    fn deletions(&self) -> Vec<Deletion> {
+        Vec::new()
+    }
+
+    fn on_deletion(&self, _tell: Box<dyn Fn() + Send + Sync>) {}
+
+    async fn remove(&self, _id: &NamespaceId) -> ServiceResult<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NamespaceService for Namespaces {
     async fn resolve(&self, name: &str) -> ServiceResult<Arc<Namespace>> {
         let kind = ErrorKind::NamespaceNotFound { namespace: name.to_owned() };
         Err(ServiceError::new(kind, format!("Namespace {name} is not found.")))
@@ -264,16 +282,6 @@ impl NamespaceService for Namespaces {
 
     async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
         Ok(os::DeleteNamespaceResponse { deleted_namespace: request.namespace })
-    }
-
-    fn deletions(&self) -> Vec<Deletion> {
-        Vec::new()
-    }
-
-    fn on_deletion(&self, _tell: Box<dyn Fn() + Send + Sync>) {}
-
-    async fn remove(&self, _id: &NamespaceId) -> ServiceResult<()> {
-        Ok(())
     }
 
     async fn add_attributes(&self, _name: &str, _attributes: Vec<(String, IndexedValueType)>) -> ServiceResult<()> {

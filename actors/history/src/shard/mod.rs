@@ -37,7 +37,7 @@ use perdure_execution::archetype::Registry;
 use perdure_kernel::{BusinessKey, ServiceError, ShardId, Timestamp, random::SplitMix};
 use perdure_outbound::CallbackSender;
 use perdure_persistence::{SharedStore, VisibilityWriter};
-use perdure_rpc::{HistoryCall, HistoryClient, MatchingClient, NamespaceService};
+use perdure_rpc::{HistoryCall, HistoryClient, MatchingClient, NamespaceSnapshots};
 use perdure_runtime::{Actor, Ctx, Drained};
 
 use self::{
@@ -66,7 +66,7 @@ pub(crate) struct ShardParts {
     pub(crate) matching: MatchingClient,
     /// Reaches the other shards, and this one.
     pub(crate) history: HistoryClient,
-    pub(crate) namespaces: Arc<dyn NamespaceService>,
+    pub(crate) namespaces: Arc<dyn NamespaceSnapshots>,
     pub(crate) archetypes: Arc<Registry>,
     pub(crate) callbacks: Arc<dyn CallbackSender>,
     pub(crate) destinations: Arc<Destinations>,
@@ -82,7 +82,7 @@ pub(crate) struct Shard {
     store: SharedStore,
     matching: MatchingClient,
     history: HistoryClient,
-    namespaces: Arc<dyn NamespaceService>,
+    namespaces: Arc<dyn NamespaceSnapshots>,
     archetypes: Arc<Registry>,
     callbacks: Arc<dyn CallbackSender>,
     destinations: Arc<Destinations>,

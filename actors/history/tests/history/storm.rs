@@ -27,18 +27,11 @@ impl Storm {
 
     /// Something bad, perhaps.
     async fn blow(&mut self) {
-        use StoreErrorKind::{Conflict, LeaseLost, OutcomeUnknown, Unavailable};
+        use StoreErrorKind::{OutcomeUnknown, Unavailable};
         if self.calm {
             return;
         }
-        let faults = [
-            Fault::Before(LeaseLost),
-            Fault::Before(Conflict),
-            Fault::Before(Unavailable),
-            Fault::Before(OutcomeUnknown),
-            Fault::After(OutcomeUnknown),
-        ];
-        let fault = faults[self.random.below(5) as usize];
+        let fault = COMMIT_FAULTS[self.random.below(5) as usize];
         match self.random.below(12) {
             0 | 1 => self.world.script.fail(Operation::Commit, self.random.below(3) as usize, fault),
             2 => self.world.script.fail(Operation::LoadExecution, 0, Fault::Before(Unavailable)),

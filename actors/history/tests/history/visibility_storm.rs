@@ -30,22 +30,15 @@ fn lists_are_what_the_runs_say_after_any_storm() {
 }
 
 async fn ride(seed: u64) -> usize {
-    use StoreErrorKind::{Conflict, LeaseLost, OutcomeUnknown, Unavailable};
+    use StoreErrorKind::Unavailable;
     let (mut world, lists, writes) = World::with_lists();
     let mut random = SplitMix::new(seed);
     world.shards = 1 + random.below(3) as u32;
     world.settings.cache_bytes = [0, 30_000, 10_000_000][random.below(3) as usize];
     world.settings.visibility_tasks_max = [1, 5, 10_000][random.below(3) as usize];
     let mut node = world.boot().await;
-    let faults = [
-        Fault::Before(LeaseLost),
-        Fault::Before(Conflict),
-        Fault::Before(Unavailable),
-        Fault::Before(OutcomeUnknown),
-        Fault::After(OutcomeUnknown),
-    ];
     for step in 0..STEPS {
-        let fault = faults[random.below(5) as usize];
+        let fault = COMMIT_FAULTS[random.below(5) as usize];
         match random.below(24) {
             0 => world.script.fail(Operation::Commit, random.below(3) as usize, fault),
             1 => world.script.fail(Operation::LoadExecution, 0, Fault::Before(Unavailable)),

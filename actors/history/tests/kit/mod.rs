@@ -27,7 +27,7 @@ pub(crate) use self::{
     namespaces::Namespaces,
     node::{Node, Pending},
     requests::*,
-    store::{Fault, Script},
+    store::{COMMIT_FAULTS, Fault, Script},
     updates::*,
     worker::*,
 };

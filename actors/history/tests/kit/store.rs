@@ -18,6 +18,15 @@ pub(crate) enum Fault {
     After(StoreErrorKind),
 }
 
+/// How a store may fail a commit in a storm.
+pub(crate) const COMMIT_FAULTS: [Fault; 5] = [
+    Fault::Before(StoreErrorKind::LeaseLost),
+    Fault::Before(StoreErrorKind::Conflict),
+    Fault::Before(StoreErrorKind::Unavailable),
+    Fault::Before(StoreErrorKind::OutcomeUnknown),
+    Fault::After(StoreErrorKind::OutcomeUnknown),
+];
+
 /// Where held writes wait: commits, or writes of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {

@@ -1,14 +1,10 @@
 //! The actor that sees to deletions.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use perdure_kernel::{NamespaceId, ServiceResult, Timestamp, backoff};
-use perdure_rpc::{jobs::DeletionProgress, namespaces::Deletion};
-use perdure_runtime::{Actor, Ctx};
+use perdure_rpc::namespaces::Deletion;
+use perdure_runtime::{Actor, Ctx, lock};
 
 use super::job::Job;
 use crate::service::Shared;
@@ -91,8 +87,7 @@ impl Deletions {
         entry.running = false;
         entry.failures = entry.failures.saturating_add(1);
         entry.at = now + backoff::exponential(RETRY_INITIAL, 2.0, RETRY_MAX, entry.failures);
-        let progress: Arc<Mutex<DeletionProgress>> = self.shared.progress(&id);
-        progress.lock().unwrap_or_else(PoisonError::into_inner).trouble = error.message.to_string();
+        lock(&self.shared.progress(&id)).trouble = error.message.to_string();
     }
 }
 

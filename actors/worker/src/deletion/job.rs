@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use perdure_rpc::{
     jobs::{DeletionProgress, DeletionStage},
     namespaces::Deletion,
 };
+use perdure_runtime::lock;
 use perdure_visibility::Query;
 
 use crate::{pace::Pace, service::Shared, walk::Walk};
@@ -61,7 +62,7 @@ impl Job {
     }
 
     fn note(&self, note: impl FnOnce(&mut DeletionProgress)) {
-        note(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        note(&mut lock(&self.progress));
     }
 
     async fn executions(&self) -> ServiceResult<()> {
@@ -115,7 +116,7 @@ impl Job {
         };
         let results: Vec<ServiceResult<bool>> = stream::iter(runs)
             .map(|run| {
-                let caller = Caller { namespace: Arc::clone(&namespace), deadline: None, client_name: Arc::default() };
+                let caller = Caller::server(Arc::clone(&namespace));
                 let key = run.business.clone();
                 async move { self.shared.history.ask(&key, caller, RemoveRun { run }, None).await }
             })

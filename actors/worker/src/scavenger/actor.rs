@@ -1,9 +1,6 @@
 //! The actor that checks the database now and then, and when it is asked to.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use perdure_kernel::{ErrorKind, ExecutionKey, ServiceError, ServiceResult, backoff, random::SplitMix};
@@ -14,7 +11,7 @@ use perdure_rpc::{
     care::MendRun,
     jobs::{CheckScope, CheckSummary, Finding, FindingSink},
 };
-use perdure_runtime::{Actor, Ctx, Reply};
+use perdure_runtime::{Actor, Ctx, Reply, lock};
 
 use super::check::{Check, Mender};
 use crate::service::Shared;
@@ -78,7 +75,7 @@ impl Scavenger {
                     took = ?summary.took,
                     "database checked"
                 );
-                *self.shared.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(*summary);
+                *lock(&self.shared.last_check) = Some(*summary);
             }
             Err(error) => {
                 metrics::counter!("scavenger_errors").increment(1);
@@ -155,7 +152,7 @@ impl Mender for ByShard {
             self.0.namespaces.by_id(namespace_id).ok_or_else(|| {
                 ServiceError::new(ErrorKind::NotFound, format!("there is no namespace {namespace_id}"))
             })?;
-        let caller = Caller { namespace, deadline: None, client_name: Arc::default() };
+        let caller = Caller::server(namespace);
         self.0.history.ask(&run.business, caller, MendRun { run: run.clone() }, None).await
     }
 }

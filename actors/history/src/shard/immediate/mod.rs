@@ -223,7 +223,7 @@ impl Shard {
     /// The shard as a caller: on behalf of a namespace, without a deadline. `None` when the namespace is gone.
     pub(super) fn internal_caller(&self, namespace: &NamespaceId) -> Option<Caller> {
         let namespace: Arc<Namespace> = self.namespaces.by_id(namespace)?;
-        Some(Caller { namespace, deadline: None, client_name: Arc::default() })
+        Some(Caller::server(namespace))
     }
 }
 
