@@ -9,7 +9,7 @@ use perdure_kernel::{
 };
 use perdure_persistence::{
     StoreError,
-    visibility::{Page, Position},
+    visibility::{Page, Position, Snapshot},
 };
 use perdure_proto::{
     api::common::{Payload, SearchAttributes},
@@ -116,15 +116,22 @@ fn read_token(token: &Bytes) -> ServiceResult<Option<Position>> {
         start_time: Reverse(Timestamp::from_nanos(page.start_time)),
         run_id: page.run_id,
     };
-    Ok(Some(Position { snapshot: page.snapshot, key }))
+    let newest_close = page.newest_close.map_or(Snapshot::LAST_CLOSE_TIME, Timestamp::from_nanos);
+    let snapshot = page.snapshot.map(|closes| Snapshot { closes, newest_close });
+    Ok(Some(Position { snapshot, key }))
 }
 
 fn write_token(next: Position) -> Bytes {
     let Position { snapshot, key } = next;
     let SortKey { close_time: Reverse(close_time), start_time: Reverse(start_time), run_id } = key;
-    VisibilityPage { close_time: close_time.as_nanos(), start_time: start_time.as_nanos(), run_id, snapshot }
-        .encode_to_vec()
-        .into()
+    let page = VisibilityPage {
+        close_time: close_time.as_nanos(),
+        start_time: start_time.as_nanos(),
+        run_id,
+        snapshot: snapshot.map(|snapshot| snapshot.closes),
+        newest_close: snapshot.map(|snapshot| snapshot.newest_close.as_nanos()),
+    };
+    page.encode_to_vec().into()
 }
 
 fn failed(error: &StoreError) -> ServiceError {

@@ -11,12 +11,31 @@ use perdure_visibility::{GroupBy, Query, SortKey};
 
 use crate::StoreResult;
 
+/// Closes of a namespace and division that a listing follows. One that has seen more of them since it began goes on
+/// without its [`Snapshot`]: what a page reads has a bound, however long its token was kept.
+pub const CLOSES_FOLLOWED_MAX: usize = 100_000;
+
+/// What a store knew of closes when a listing began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The number of the last close. Stores number closes in the order in which they are written, and give no
+    /// number twice.
+    pub closes: u64,
+    /// No run that had closed by then closed later than this.
+    pub newest_close: Timestamp,
+}
+
+impl Snapshot {
+    /// Close times of runs that have closed end here.
+    pub const LAST_CLOSE_TIME: Timestamp = Timestamp::from_nanos(i64::MAX - 1);
+}
+
 /// A place in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// What the store knew of closes when the listing began: the store's own number. `None` in listings that began
-    /// before stores told: they see a run that moves twice or not at all.
-    pub snapshot: Option<u64>,
+    /// `None` in listings that began before stores told, and in those that have seen more than
+    /// [`CLOSES_FOLLOWED_MAX`] closes: they see a run that moves twice or not at all.
+    pub snapshot: Option<Snapshot>,
     /// The last record's place, as the listing has it.
     pub key: SortKey,
 }
@@ -32,7 +51,7 @@ pub struct Page {
 
 impl Page {
     /// A page whose records stand where they would stand in a new listing.
-    pub fn of(records: Vec<VisibilityRecord>, limit: usize, snapshot: Option<u64>) -> Self {
+    pub fn of(records: Vec<VisibilityRecord>, limit: usize, snapshot: Option<Snapshot>) -> Self {
         let next = records.last().filter(|_| records.len() == limit);
         Self { next: next.map(|last| Position { snapshot, key: SortKey::of(last) }), records }
     }
@@ -42,7 +61,7 @@ impl Page {
         open: Vec<VisibilityRecord>,
         closed: Vec<VisibilityRecord>,
         limit: usize,
-        snapshot: u64,
+        snapshot: Snapshot,
     ) -> Self {
         let last_open = closed.is_empty().then(|| open.last()).flatten();
         // Whatever has become of it, it stands where the open ones are.

@@ -39,6 +39,7 @@ pub const SQLITE: Schema = Schema {
         SchemaVersion { number: 2, sql: include_str!("../sqlite/v2.sql") },
         SchemaVersion { number: 3, sql: include_str!("../sqlite/v3.sql") },
         SchemaVersion { number: 4, sql: include_str!("../sqlite/v4.sql") },
+        SchemaVersion { number: 5, sql: include_str!("../sqlite/v5.sql") },
     ],
 };
 

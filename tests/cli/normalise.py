@@ -45,7 +45,7 @@ SUBSTITUTIONS = [
     # Fields whose value is chance: sizes, tokens, numbers of the store.
     (
         re.compile(
-            r'("(?:historySizeBytes|sizeBytes|taskId|shardId|stateTransitionCount|createTime|longPollToken'
+            r'("(?:historySizeBytes|sizeBytes|taskId|shardId|createTime|longPollToken'
             r'|durationMillis|stateSizeBytes)": ?)'
             r'("[^"]*"|[\d.]+)'
         ),
@@ -58,7 +58,7 @@ SUBSTITUTIONS = [
     ),
     (re.compile(r'("CurrentHost(?:CPU|Mem)Usage"):[\d.]+'), r"\1:<chance>"),
     (re.compile(r"(LongPollToken +bytes)\(.*\)"), r"\1(<chance>)"),
-    (re.compile(r"^( *(?:HistorySize|StateTransitionCount|SDK|Bytes) +).*$", re.MULTILINE), r"\1<chance>"),
+    (re.compile(r"^( *(?:HistorySize|SDK|Bytes) +).*$", re.MULTILINE), r"\1<chance>"),
     (re.compile(r"[0-9a-f]{32}"), "<hex>"),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r" +$", re.MULTILINE), ""),

@@ -26,7 +26,7 @@ fn record(info: WorkflowExecutionInfo) -> VisibilityRecord {
         close_time: at(&info.close_time),
         history_length: info.history_length,
         history_size_bytes: info.history_size_bytes,
-        execution_duration: span(info.execution_duration.as_ref()),
+        execution_duration: i64::try_from(span(info.execution_duration.as_ref()).as_nanos()).unwrap(),
         state_transition_count: info.state_transition_count,
     });
     VisibilityRecord {

@@ -114,6 +114,24 @@ pub(crate) async fn a_run_is_listed_through_its_life() {
     server.stop().await;
 }
 
+/// What is ended before it was to execute has lasted less than nothing.
+#[tokio::test]
+async fn a_delayed_run_that_is_ended_has_a_negative_duration() {
+    let server = Server::start().await;
+    let flow = Flow::new(&server);
+    let delay = perdure_proto::Duration { seconds: 3_600, nanos: 0 };
+    let request = ws::StartWorkflowExecutionRequest { workflow_start_delay: Some(delay), ..flow.start_request() };
+    flow.rpc.clone().start_workflow_execution(request).await.unwrap();
+    flow.terminate().await;
+    let listed = list(&server, &format!("WorkflowId = '{}' AND ExecutionDuration < '-50m'", flow.id)).await;
+    let [listed] = &listed[..] else { panic!("{listed:?}") };
+    let duration = listed.execution_duration.unwrap();
+    assert!((-3_600..-3_500).contains(&duration.seconds) && duration.nanos <= 0, "{duration:?}");
+    let described = flow.describe().await.workflow_execution_info.unwrap();
+    assert_eq!(described.execution_duration, Some(duration));
+    server.stop().await;
+}
+
 fn upsert(value: i64) -> perdure_proto::api::command::Command {
     use perdure_proto::api::{
         command::{UpsertWorkflowSearchAttributesCommandAttributes, command::Attributes},

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use perdure_proto::api::{
     enums::{DescribeTaskQueueMode, RateLimitSource, TaskQueueType},
-    taskqueue::{RateLimit, TaskQueue},
+    taskqueue::{RateLimit, TaskQueue, TaskQueueVersionSelection},
     workflowservice::{self as ws, update_task_queue_config_request::RateLimitUpdate},
 };
 use tokio::task::JoinSet;
@@ -48,10 +48,28 @@ pub(crate) async fn pollers_are_shown() {
         task_queue_types: vec![TaskQueueType::Activity.into()],
         ..request
     };
-    let described = server.rpc().describe_task_queue(enhanced).await.unwrap().into_inner();
+    let described = server.rpc().describe_task_queue(enhanced.clone()).await.unwrap().into_inner();
     let types = &described.versions_info[""].types_info;
     assert_eq!(types.keys().copied().collect::<Vec<_>>(), [i32::from(TaskQueueType::Activity)]);
     assert_eq!(types[&i32::from(TaskQueueType::Activity)].pollers[0].identity, WORKER);
+
+    // Versions beside it have nothing, and none of them is active.
+    let of = |all_active, build_ids: &[&str]| {
+        let build_ids = build_ids.iter().map(|id| (*id).to_owned()).collect();
+        TaskQueueVersionSelection { all_active, build_ids, unversioned: false }
+    };
+    for (versions, shown) in
+        [(of(true, &[]), &[][..]), (of(true, &["v1"]), &["v1"]), (of(false, &["", "v1"]), &["", "v1"])]
+    {
+        let selected =
+            ws::DescribeTaskQueueRequest { versions: Some(versions), report_stats: true, ..enhanced.clone() };
+        let described = server.rpc().describe_task_queue(selected).await.unwrap().into_inner();
+        assert_eq!(described.versions_info.keys().map(String::as_str).collect::<Vec<_>>(), shown);
+        if let Some(version) = described.versions_info.get("v1") {
+            let activities = &version.types_info[&i32::from(TaskQueueType::Activity)];
+            assert!(activities.pollers.is_empty() && activities.stats.is_some());
+        }
+    }
     server.stop().await;
 }
 

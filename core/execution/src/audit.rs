@@ -353,7 +353,7 @@ mod tests {
             close_time: NOW,
             history_length: 5,
             history_size_bytes: 9,
-            execution_duration: Duration::ZERO,
+            execution_duration: 0,
             state_transition_count: transitions,
         };
         check(

@@ -38,6 +38,11 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Nanoseconds from `earlier` to `self`; negative when `earlier` is later.
+    pub fn nanos_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// From the protobuf form; out-of-range values saturate.
     pub fn from_proto(value: &proto::Timestamp) -> Self {
         Self(value.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(value.nanos)))
@@ -103,6 +108,12 @@ pub fn span_to_proto(value: Duration) -> proto::Duration {
     }
 }
 
+/// Nanoseconds, which may be negative, as a span in its protobuf form.
+pub fn nanos_to_proto(value: i64) -> proto::Duration {
+    const SECOND: i64 = 1_000_000_000;
+    proto::Duration { seconds: value / SECOND, nanos: i32::try_from(value % SECOND).unwrap_or(0) }
+}
+
 /// A span in its protobuf form, or `None` when it is zero.
 pub fn span_to_proto_opt(value: Duration) -> Option<proto::Duration> {
     (!value.is_zero()).then(|| span_to_proto(value))
@@ -116,6 +127,7 @@ mod tests {
     fn converts_both_ways() {
         let instant = Timestamp::from_nanos(1_700_000_000_123_456_789);
         assert_eq!(Timestamp::from_proto(&instant.to_proto()), instant);
+        assert_eq!(nanos_to_proto(-1_500_000_000), proto::Duration { seconds: -1, nanos: -500_000_000 });
         let before_epoch = Timestamp::from_nanos(-1);
         assert_eq!(before_epoch.to_proto().nanos, 999_999_999);
         assert_eq!(Timestamp::from_proto(&before_epoch.to_proto()), before_epoch);

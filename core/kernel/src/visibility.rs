@@ -1,6 +1,6 @@
 //! What a list shows of an execution.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use perdure_proto::api::{
     common::{Memo, SearchAttributes},
@@ -51,8 +51,8 @@ pub struct ClosedRecord {
     pub history_length: i64,
     /// Bytes of its history.
     pub history_size_bytes: i64,
-    /// From its execution time to its close.
-    pub execution_duration: Duration,
+    /// Nanoseconds from its execution time to its close: negative for what was ended before it was to execute.
+    pub execution_duration: i64,
     /// Transitions it went through.
     pub state_transition_count: i64,
 }

@@ -142,9 +142,7 @@ fn of(field: &Field, record: &VisibilityRecord) -> Option<Value> {
         Field::StartTime => Some(Value::Int(record.start_time.as_nanos())),
         Field::ExecutionTime => Some(Value::Int(record.execution_time.as_nanos())),
         Field::CloseTime => closed.map(|closed| Value::Int(closed.close_time.as_nanos())),
-        Field::ExecutionDuration => {
-            closed.map(|closed| Value::Int(i64::try_from(closed.execution_duration.as_nanos()).unwrap_or(i64::MAX)))
-        }
+        Field::ExecutionDuration => closed.map(|closed| Value::Int(closed.execution_duration)),
         Field::HistoryLength => closed.map(|closed| Value::Int(closed.history_length)),
         Field::HistorySizeBytes => closed.map(|closed| Value::Int(closed.history_size_bytes)),
         Field::StateTransitionCount => closed.map(|closed| Value::Int(closed.state_transition_count)),

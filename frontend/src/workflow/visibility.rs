@@ -1,7 +1,7 @@
 //! RPCs that list and count executions.
 
 use bytes::Bytes;
-use perdure_kernel::{ServiceResult, Timestamp, VisibilityRecord, time::span_to_proto_opt};
+use perdure_kernel::{ServiceResult, Timestamp, VisibilityRecord, time::nanos_to_proto};
 use perdure_proto::api::{
     activity::ActivityExecutionListInfo,
     common::{ActivityType, Payload, WorkflowExecution, WorkflowType},
@@ -212,7 +212,7 @@ fn workflow(call: &Call<()>, record: &VisibilityRecord) -> WorkflowExecutionInfo
     };
     if let Some(closed) = &record.closed {
         info.close_time = Some(closed.close_time.to_proto());
-        info.execution_duration = Some(span_to_proto_opt(closed.execution_duration).unwrap_or_default());
+        info.execution_duration = Some(nanos_to_proto(closed.execution_duration));
         info.history_length = closed.history_length;
         info.history_size_bytes = closed.history_size_bytes;
         info.state_transition_count = closed.state_transition_count;
@@ -239,8 +239,7 @@ fn activity(call: &Call<()>, record: &VisibilityRecord) -> ActivityExecutionList
         state_transition_count: closed.map_or(0, |closed| closed.state_transition_count),
         // Not part of lists.
         state_size_bytes: 0,
-        execution_duration: closed
-            .map(|closed| span_to_proto_opt(closed.close_time.since(record.start_time)).unwrap_or_default()),
+        execution_duration: closed.map(|closed| nanos_to_proto(closed.execution_duration)),
         execution_time: Some(record.execution_time.to_proto()),
     }
 }

@@ -98,7 +98,7 @@ fn record(n: i64, random: &mut SplitMix) -> VisibilityRecord {
         close_time: Timestamp::from_nanos(start + length),
         history_length: 5 + i64::try_from(random.below(90)).unwrap_or(0),
         history_size_bytes: 4_000,
-        execution_duration: Duration::from_nanos(u64::try_from(length).unwrap_or(0)),
+        execution_duration: length,
         state_transition_count: 9,
     });
     let kind = (0..11).find(|_| random.below(2) == 0).unwrap_or(11);

@@ -23,10 +23,11 @@ pub mod immediate;
 pub mod leases;
 pub mod listing;
 pub mod namespaces;
-mod sample;
+pub(crate) mod sample;
 pub mod task_queues;
 pub mod timers;
 pub mod visibility;
+pub mod visibility_filters;
 pub mod visibility_writer;
 
 use std::{any::Any, fmt};
@@ -153,7 +154,8 @@ macro_rules! conformance_suite {
             visibility::a_refused_commit_writes_no_row,
             visibility::lists_are_sorted_and_apart,
             visibility::pages_hold_while_data_changes,
-            visibility::filters_mean_what_the_evaluator_says,
+            visibility::pages_hold_while_closed_runs_change,
+            visibility_filters::filters_mean_what_the_evaluator_says,
             cluster::a_record_is_versioned,
             cluster::a_record_needs_the_expected_version,
             cluster::of_racing_record_writes_one_wins,
@@ -207,6 +209,7 @@ mod tests {
             ("task_queues", include_str!("task_queues.rs")),
             ("timers", include_str!("timers.rs")),
             ("visibility", include_str!("visibility.rs")),
+            ("visibility_filters", include_str!("visibility_filters.rs")),
             ("visibility_writer", include_str!("visibility_writer.rs")),
         ] {
             for line in source.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {

@@ -19,7 +19,7 @@ pub(super) const OWNER: &str = "node-a:7234";
 /// More than any test writes.
 pub(super) const ALL: usize = 10_000;
 
-pub(super) fn namespace() -> NamespaceId {
+pub(crate) fn namespace() -> NamespaceId {
     NamespaceId::from("2f1d4d1c-6a0e-4d4f-9a52-0f3f3c1f9a11")
 }
 
@@ -33,7 +33,7 @@ pub(super) fn business(n: u64) -> BusinessKey {
 }
 
 /// Run `n` of workflow `order-n`.
-pub(super) fn key(n: u64) -> ExecutionKey {
+pub(crate) fn key(n: u64) -> ExecutionKey {
     ExecutionKey { business: business(n), run_id: run_id(n).into() }
 }
 

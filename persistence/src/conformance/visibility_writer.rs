@@ -7,7 +7,8 @@ use perdure_proto::api::enums::WorkflowExecutionStatus::Completed;
 
 use super::{
     sample::{ALL, key, namespace},
-    visibility::{attributes, closed, conditions_hold, many, open, query},
+    visibility::{attributes, closed, open, query},
+    visibility_filters::{conditions_hold, many},
 };
 use crate::{SeparateVisibility, VisibilityChange};
 

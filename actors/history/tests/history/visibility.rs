@@ -44,7 +44,7 @@ fn a_start_and_an_end_are_listed_once_they_are_answered() {
         let [ended] = &list(&world, &node.namespace_id).await[..] else { panic!("one row") };
         let closed = ended.closed.unwrap();
         assert_eq!((ended.status, closed.close_time), (Status::Terminated, world.now()));
-        assert_eq!(closed.execution_duration, secs(3));
+        assert_eq!(closed.execution_duration, 3_000_000_000);
         let described: ws::DescribeWorkflowExecutionResponse = node.ask("order", describe("order")).await.unwrap();
         let info = described.workflow_execution_info.unwrap();
         assert_eq!(closed.history_length, info.history_length);

@@ -1,6 +1,6 @@
 //! What a queue tells about itself: its own partition's share, and the sum over partitions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use perdure_kernel::{ServiceResult, time};
 use perdure_proto::api::{
@@ -124,7 +124,11 @@ async fn describe_partitions(
     Ok(sum)
 }
 
-/// The enhanced mode: every asked type, as the one version there is.
+/// The types that Temporal tells of in the enhanced mode, where no Nexus queues are.
+const TYPES: [TaskType; 2] = [TaskType::Workflow, TaskType::Activity];
+
+/// The enhanced mode: every asked type of every asked version. Only the unversioned queue has pollers and tasks; no
+/// version is active beside it, and `all_active` does not mean it.
 // Deprecated in the API, but what older clients ask for.
 #[allow(deprecated)]
 async fn describe_types(
@@ -133,34 +137,43 @@ async fn describe_types(
     caller: &Caller,
     request: ws::DescribeTaskQueueRequest,
 ) -> ServiceResult<ws::DescribeTaskQueueResponse> {
-    let wanted = |task_type: TaskType| {
-        request.task_queue_types.is_empty() || request.task_queue_types.contains(&(task_type as i32))
-    };
-    let unversioned = request.versions.as_ref().is_none_or(|versions| {
-        versions.unversioned || versions.all_active || versions.build_ids.iter().any(String::is_empty)
-    });
-    let mut types_info = BTreeMap::new();
-    for task_type in [TaskType::Workflow, TaskType::Activity] {
-        if !unversioned || !wanted(task_type) {
-            continue;
-        }
-        let queue = QueueName { task_type, ..name.clone() };
-        let plain = ws::DescribeTaskQueueRequest {
-            api_mode: DescribeTaskQueueMode::Unspecified.into(),
-            task_queue_type: task_type as i32,
-            report_stats: request.report_stats,
-            ..Default::default()
-        };
-        let ask = DescribeQueue { queue: queue.clone(), request: plain };
-        let part = client.ask_partition(&queue, caller.clone(), ask).await?;
-        let pollers = if request.report_pollers { part.pollers } else { Vec::new() };
-        types_info.insert(task_type as i32, TaskQueueTypeInfo { pollers, stats: part.stats });
-    }
+    use BuildIdTaskReachability::{Reachable, Unreachable};
+    let wanted: Vec<TaskType> = TYPES
+        .into_iter()
+        .filter(|kind| request.task_queue_types.is_empty() || request.task_queue_types.contains(&(*kind as i32)))
+        .collect();
+    let build_ids = request.versions.as_ref().map_or(&[][..], |versions| &versions.build_ids);
+    let unversioned = request.versions.as_ref().is_none_or(|versions| versions.unversioned);
+    let reachability = |is: BuildIdTaskReachability| if request.report_task_reachability { is.into() } else { 0 };
+
     let mut versions_info = BTreeMap::new();
-    if unversioned {
-        let task_reachability =
-            if request.report_task_reachability { BuildIdTaskReachability::Reachable.into() } else { 0 };
-        versions_info.insert(String::new(), TaskQueueVersionInfo { types_info, task_reachability });
+    for build_id in build_ids.iter().filter(|build_id| !build_id.is_empty()) {
+        let stats = request.report_stats.then(|| TaskQueueStats {
+            approximate_backlog_age: Some(time::span_to_proto(Duration::ZERO)),
+            ..Default::default()
+        });
+        let none = TaskQueueTypeInfo { pollers: Vec::new(), stats };
+        let types_info = wanted.iter().map(|kind| (*kind as i32, none.clone())).collect();
+        let info = TaskQueueVersionInfo { types_info, task_reachability: reachability(Unreachable) };
+        versions_info.insert(build_id.clone(), info);
+    }
+    if unversioned || build_ids.iter().any(String::is_empty) {
+        let mut types_info = BTreeMap::new();
+        for task_type in wanted {
+            let queue = QueueName { task_type, ..name.clone() };
+            let plain = ws::DescribeTaskQueueRequest {
+                api_mode: DescribeTaskQueueMode::Unspecified.into(),
+                task_queue_type: task_type as i32,
+                report_stats: request.report_stats,
+                ..Default::default()
+            };
+            let ask = DescribeQueue { queue: queue.clone(), request: plain };
+            let part = client.ask_partition(&queue, caller.clone(), ask).await?;
+            let pollers = if request.report_pollers { part.pollers } else { Vec::new() };
+            types_info.insert(task_type as i32, TaskQueueTypeInfo { pollers, stats: part.stats });
+        }
+        let info = TaskQueueVersionInfo { types_info, task_reachability: reachability(Reachable) };
+        versions_info.insert(String::new(), info);
     }
     Ok(ws::DescribeTaskQueueResponse { versions_info, ..Default::default() })
 }

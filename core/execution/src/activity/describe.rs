@@ -114,7 +114,7 @@ fn info(run: &ActivityState, request: &DescribeActivityExecutionRequest, now: Ti
         total_heartbeat_count: record.heartbeats,
         sdk_name: record.sdk_name.clone(),
         sdk_version: record.sdk_version.clone(),
-        start_delay: span_to_proto_opt(run.start_delay()),
+        start_delay: Some(span_to_proto(run.start_delay())),
         execution_time: listed.execution_time,
         ..Default::default()
     }

@@ -28,7 +28,7 @@ pub(super) fn visibility_record(run: &ActivityState) -> VisibilityRecord {
         close_time,
         history_length: 0,
         history_size_bytes: 0,
-        execution_duration: close_time.since(start_time),
+        execution_duration: close_time.nanos_since(start_time),
         state_transition_count: record.state_transitions,
     });
     let kind = run.scheduled.attributes.as_ref().and_then(|options| options.activity_type.as_ref());

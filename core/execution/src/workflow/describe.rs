@@ -1,6 +1,6 @@
 //! A run as `DescribeWorkflowExecution` tells of it.
 
-use perdure_kernel::{Namespace, Timestamp, time::span_to_proto_opt};
+use perdure_kernel::{Namespace, Timestamp, time::nanos_to_proto};
 use perdure_proto::{
     api::{
         common::WorkflowExecution,
@@ -59,7 +59,7 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
     let execution =
         || WorkflowExecution { workflow_id: state.workflow_id().to_owned(), run_id: state.run_id().to_owned() };
     let closed = !state.is_open();
-    let duration = Timestamp::from_nanos(record.close_time).since(Timestamp::from_nanos(record.execution_time));
+    let duration = Timestamp::from_nanos(record.close_time).nanos_since(Timestamp::from_nanos(record.execution_time));
     WorkflowExecutionInfo {
         execution: Some(execution()),
         r#type: state.start.workflow_type.clone(),
@@ -78,7 +78,7 @@ fn info(state: &WorkflowState) -> WorkflowExecutionInfo {
         state_transition_count: state.volatile.run.state_transitions,
         history_size_bytes: record.history_size,
         most_recent_worker_version_stamp: record.most_recent_worker_version.clone(),
-        execution_duration: if closed { span_to_proto_opt(duration) } else { None },
+        execution_duration: (closed && duration != 0).then(|| nanos_to_proto(duration)),
         root_execution: Some(state.start.root_workflow_execution.clone().unwrap_or_else(execution)),
         first_run_id: state.first_run_id().to_owned(),
         priority: state.priority().cloned(),

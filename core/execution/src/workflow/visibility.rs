@@ -16,7 +16,7 @@ pub fn visibility_record(state: &WorkflowState) -> VisibilityRecord {
         close_time: close_time.max(Timestamp::from_nanos(record.start_time)),
         history_length: state.next_event_id() - 1,
         history_size_bytes: record.history_size,
-        execution_duration: close_time.since(execution_time),
+        execution_duration: close_time.nanos_since(execution_time),
         state_transition_count: state.volatile.run.state_transitions,
     });
     let start = &state.start;

@@ -61,7 +61,7 @@ pub(crate) fn closed(record: VisibilityRecord, status: WorkflowExecutionStatus) 
         close_time: record.start_time + Duration::from_secs(60),
         history_length: 7,
         history_size_bytes: 700,
-        execution_duration: Duration::from_secs(60),
+        execution_duration: 60_000_000_000,
         state_transition_count: 5,
     };
     VisibilityRecord { status, closed: Some(closed), ..record }

@@ -10,10 +10,7 @@ use perdure_persistence::{
 };
 use sqlx::{Row, SqliteConnection};
 
-use super::{
-    statement::Repeated,
-    visibility::{LAST_CLOSE, VisibilityRows},
-};
+use super::{statement::Repeated, visibility::VisibilityRows};
 use crate::key::{self, RunKey};
 
 static SHARDS: Repeated = Repeated::new("SELECT shard, range_id FROM shard WHERE shard IN (", "?", ")");
@@ -67,13 +64,12 @@ const ACK_TIMERS: &str =
 /// Numbers taken from the sequence at once.
 const RUN_BLOCK: i64 = 1 << 16;
 
-/// Run numbers that were taken from the sequence and not given out yet, and the number of the last close. Thrown
-/// away when a transaction fails: the taking may have been part of it.
+/// Run numbers that were taken from the sequence and not given out yet. Thrown away when a transaction fails: the
+/// taking may have been part of it.
 #[derive(Debug, Default)]
 pub(super) struct RunNumbers {
     next: i64,
     end: i64,
-    last_close: Option<i64>,
 }
 
 impl RunNumbers {
@@ -94,22 +90,6 @@ impl RunNumbers {
     fn take(&mut self) -> i64 {
         self.next += 1;
         self.next - 1
-    }
-
-    /// Makes sure that the last close is known.
-    async fn know_closes(&mut self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
-        if self.last_close.is_none() {
-            let last: Option<i64> = sqlx::query_scalar(LAST_CLOSE).fetch_one(conn).await?;
-            self.last_close = Some(last.unwrap_or(0));
-        }
-        Ok(())
-    }
-
-    /// The number of the next close: closes are numbered in the order in which they are written.
-    fn take_close(&mut self) -> i64 {
-        let close = self.last_close.unwrap_or(0) + 1;
-        self.last_close = Some(close);
-        close
     }
 }
 
@@ -149,7 +129,6 @@ pub(super) async fn apply(
     }
     let new_runs = accepted.iter().flat_map(|commit| commit.executions()).filter(|(_, write)| is_new(write)).count();
     runs.reserve(conn, new_runs).await?;
-    runs.know_closes(conn).await?;
     for commit in accepted {
         rows.add(commit, &facts, runs);
     }
@@ -301,8 +280,7 @@ impl<'a> Rows<'a> {
                 } => {
                     let run = held.map_or_else(|| runs.take(), |held| held.run);
                     if let Some(write) = visibility {
-                        let close = write.record.closed.map(|_| runs.take_close());
-                        self.visibility.put(run, held.is_none(), close, write);
+                        self.visibility.put(run, held.is_none(), write);
                     }
                     self.executions.push((run, key.run(), *version, record));
                     self.deleted_items.extend(items_deleted.iter().map(|key| (run, key)));
@@ -312,7 +290,7 @@ impl<'a> Rows<'a> {
                 ExecutionOp::Delete => {
                     if let Some(held) = held {
                         self.deleted_runs.push(held.run);
-                        self.visibility.delete(held.run);
+                        self.visibility.remove(held.run);
                     }
                 }
             }

@@ -277,7 +277,7 @@ impl MaintenanceStore for SqliteStore {
         let mut all = Vec::new();
         for (kind, mut remains) in maintain::look(&self.readers).await? {
             if let Some(kind) = kind.filter(|_| remove) {
-                self.write(Operation::Verify, Write::RemoveRemains(kind)).await?;
+                self.write(Operation::Verify, Write::MendRemains(kind)).await?;
                 remains.removed = true;
             }
             all.push(remains);

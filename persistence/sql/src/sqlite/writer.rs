@@ -24,7 +24,7 @@ use super::{
     maintain,
     open::Connector,
     queue::{self, QueueWrite},
-    registry,
+    registry, visibility,
 };
 
 /// Writes that may wait for the writer before their callers do.
@@ -48,7 +48,7 @@ pub(super) enum Write {
     UpdateNamespace(NamespaceRow),
     DeleteNamespace(NamespaceId),
     PutClusterRecord { name: String, expected: Option<i64>, record: Bytes },
-    RemoveRemains(&'static maintain::Kind),
+    MendRemains(&'static maintain::Kind),
     RemoveVisibility(Vec<ExecutionKey>),
 }
 
@@ -95,7 +95,7 @@ impl Write {
             | Self::UpdateNamespace(_)
             | Self::DeleteNamespace(_)
             | Self::PutClusterRecord { .. }
-            | Self::RemoveRemains(_)
+            | Self::MendRemains(_)
             | Self::RemoveVisibility(_) => None,
         }
     }
@@ -111,7 +111,7 @@ impl Write {
             Self::UpdateNamespace(_) => Operation::UpdateNamespace,
             Self::DeleteNamespace(_) => Operation::DeleteNamespace,
             Self::PutClusterRecord { .. } => Operation::PutClusterRecord,
-            Self::RemoveRemains(_) => Operation::Verify,
+            Self::MendRemains(_) => Operation::Verify,
             Self::RemoveVisibility(_) => Operation::RemoveVisibility,
         }
     }
@@ -332,8 +332,8 @@ async fn apply(
                 *answer = registry::update_namespace(conn, row).await?.map(Written::Version);
             }
             Write::DeleteNamespace(id) => registry::delete_namespace(conn, id).await?,
-            Write::RemoveRemains(kind) => maintain::remove(conn, kind).await?,
-            Write::RemoveVisibility(runs) => maintain::remove_rows(conn, runs).await?,
+            Write::MendRemains(kind) => maintain::mend(conn, kind).await?,
+            Write::RemoveVisibility(runs) => visibility::remove(conn, runs).await?,
             Write::PutClusterRecord { name, expected, record } => {
                 let put = registry::put_cluster_record(conn, name, *expected, record).await?;
                 *answer = put.map(Written::Version);

@@ -8,7 +8,7 @@ use perdure_proto::api::enums::WorkflowExecutionStatus;
 use perdure_visibility::{Comparison, Field, Filter, Kind, Query, Scalar};
 
 use super::{
-    condition::{Bind, Sql, bind, within_prefix},
+    condition::{Bind, Sql, bind, condition, within_prefix},
     stored_field,
 };
 
@@ -18,24 +18,56 @@ const PROBES_MAX: usize = 4;
 /// Entries counted of each.
 pub(super) const PROBE_ENTRIES_MAX: i64 = 4_000;
 
+/// Alternatives of one demand that are looked up each in its index.
+const ALTERNATIVES_MAX: usize = 64;
+
+/// Statuses of runs that have not closed.
+pub(super) const OPEN: [i32; 2] = [WorkflowExecutionStatus::Running as i32, WorkflowExecutionStatus::Paused as i32];
+
 /// A way to the rows that a demand of the filter leaves.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
-    /// The index, as `INDEXED BY` names it; none for the index of attributes.
+pub(super) struct Access<'q> {
+    /// The demand.
+    pub(super) demand: &'q Filter,
+    /// The index, as `INDEXED BY` names it; none where rows are found by their runs.
     pub(super) index: Option<&'static str>,
-    /// A condition on `v` that the index serves: implied by the filter.
+    /// A condition on `v` that the index serves: implied by the demand.
     pub(super) condition: Sql,
-    /// Counts the entries, up to [`PROBE_ENTRIES_MAX`].
-    pub(super) probe: Sql,
+    /// What the condition selects runs by: ` FROM .. WHERE ..`, for each of the alternatives.
+    entries: Vec<Sql>,
+    /// Whether the condition is all that the demand says.
+    pub(super) is_exact: bool,
+    /// Whether there is an entry for each row and no more.
+    is_single: bool,
     /// Whether the entries come in the order of lists.
     pub(super) is_sorted: bool,
     /// Whether nothing is worth a look beside it.
     pub(super) is_best: bool,
 }
 
+impl Access<'_> {
+    /// Counts the entries, up to [`PROBE_ENTRIES_MAX`].
+    pub(super) fn probe(&self) -> Sql {
+        let mut sql = Sql::default();
+        sql.push("SELECT count(*) FROM (").append(union("1", &self.entries));
+        sql.push(" LIMIT ").int(PROBE_ENTRIES_MAX).push(")");
+        sql
+    }
+}
+
+/// `SELECT what FROM .. UNION ALL SELECT what FROM ..`.
+fn union(what: &str, entries: &[Sql]) -> Sql {
+    let mut sql = Sql::default();
+    for (index, entries) in entries.iter().enumerate() {
+        sql.push(if index > 0 { " UNION ALL SELECT " } else { "SELECT " }).push(what).append(entries.clone());
+    }
+    sql
+}
+
 /// The ways that a query's demands open within a scope.
-pub(super) fn accesses(query: &Query, scope: &[u8]) -> Vec<Access> {
-    let mut accesses: Vec<Access> = conjuncts(query).iter().filter_map(|filter| access(filter, scope)).collect();
+pub(super) fn accesses<'q>(query: &'q Query, division: Option<&str>, scope: &[u8]) -> Vec<Access<'q>> {
+    let demands = demands(query, division);
+    let mut accesses: Vec<Access<'_>> = demands.into_iter().filter_map(|filter| access(filter, scope)).collect();
     if let Some(best) = accesses.iter().position(|access| access.is_best) {
         accesses.swap(0, best);
         accesses.truncate(1);
@@ -44,17 +76,18 @@ pub(super) fn accesses(query: &Query, scope: &[u8]) -> Vec<Access> {
     accesses
 }
 
-/// The demands that a query makes all of.
-pub(super) fn conjuncts(query: &Query) -> &[Filter] {
-    match &query.filter {
+/// The demands that a query makes all of, without the one about its division.
+pub(super) fn demands<'q>(query: &'q Query, division: Option<&str>) -> Vec<&'q Filter> {
+    let all = match &query.filter {
         Some(Filter::All(all)) => all,
         Some(one) => std::slice::from_ref(one),
         None => &[],
-    }
+    };
+    all.iter().filter(|filter| !asks_for_division(filter, division)).collect()
 }
 
 /// Whether a demand asks no more than that records are of `division`.
-pub(super) fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
+fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
     let demand = match division {
         None => Filter::IsNull { field: Field::division(), negated: false },
         Some(division) => Filter::Compare {
@@ -64,6 +97,60 @@ pub(super) fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool
         },
     };
     *filter == demand
+}
+
+/// How all rows that meet a query are counted in one index, without a look at the rows; `None` where no index can.
+pub(super) fn counted_in_index(query: &Query, division: Option<&str>, scope: &[u8]) -> Option<Sql> {
+    let demands = demands(query, division);
+    let mut sql = Sql::default();
+    sql.push("SELECT count(*)");
+    if let Some(Filter::Compare { field, .. } | Filter::Between { field, .. }) = demands.first()
+        && let Some(index) = index_of_spans(field)
+        && demands.iter().all(|filter| is_span(filter, field))
+    {
+        sql.append(column_entries(index, scope, |sql| spans(&demands, sql)));
+        return Some(sql);
+    }
+    if !demands.is_empty() && demands.iter().all(|filter| is_span(filter, &Field::CloseTime)) {
+        // What is open has no close time, and stands at the greatest list time.
+        sql.append(column_entries("visibility_by_time", scope, |sql| {
+            sql.push("v.list_time < ").int(i64::MAX);
+            demands.iter().for_each(|filter| imply_list_time(filter, sql));
+        }));
+        return Some(sql);
+    }
+    let [only] = demands[..] else { return None };
+    let access = access(only, scope).filter(|access| access.is_exact && access.is_single)?;
+    sql.append(access.entries.into_iter().next()?);
+    Some(sql)
+}
+
+fn spans(demands: &[&Filter], sql: &mut Sql) {
+    for (index, filter) in demands.iter().enumerate() {
+        sql.push(if index > 0 { " AND " } else { "" });
+        condition(filter, sql);
+    }
+}
+
+/// Whether a demand leaves one span of a field's values.
+fn is_span(filter: &Filter, of: &Field) -> bool {
+    match filter {
+        Filter::Compare { field, comparison, .. } => field == of && *comparison != Comparison::NotEqual,
+        Filter::Between { field, negated, .. } => field == of && !negated,
+        _ => false,
+    }
+}
+
+/// The index of a column that is asked for by spans.
+fn index_of_spans(field: &Field) -> Option<&'static str> {
+    match field {
+        Field::StartTime => Some("visibility_by_start"),
+        Field::ExecutionDuration => Some("visibility_by_duration"),
+        Field::HistoryLength => Some("visibility_by_length"),
+        Field::HistorySizeBytes => Some("visibility_by_size"),
+        Field::StateTransitionCount => Some("visibility_by_transitions"),
+        _ => None,
+    }
 }
 
 /// Adds what a demand about times means for the order of lists, so that an index can start there: a run is
@@ -130,9 +217,6 @@ fn is_of_closed(field: &Field) -> bool {
     )
 }
 
-/// Statuses of runs that have not closed.
-const OPEN: [i32; 2] = [WorkflowExecutionStatus::Running as i32, WorkflowExecutionStatus::Paused as i32];
-
 /// What is open is listed first; what has closed is not.
 fn imply_open(statuses: &[Scalar], sql: &mut Sql) {
     let is_open = |status: &Scalar| OPEN.iter().any(|open| *status == Scalar::Int(i64::from(*open)));
@@ -143,59 +227,47 @@ fn imply_open(statuses: &[Scalar], sql: &mut Sql) {
     }
 }
 
-fn access(filter: &Filter, scope: &[u8]) -> Option<Access> {
-    match filter {
+fn access<'q>(demand: &'q Filter, scope: &[u8]) -> Option<Access<'q>> {
+    match demand {
         Filter::Compare { field, comparison: Comparison::Equal, value } => {
-            equal(field, std::slice::from_ref(value), scope)
+            equal(demand, field, std::slice::from_ref(value), scope)
         }
-        Filter::OneOf { field, negated: false, values } => equal(field, values, scope),
+        Filter::OneOf { field, negated: false, values } => equal(demand, field, values, scope),
         Filter::StartsWith { field: Field::WorkflowId, negated: false, prefix } if !prefix.is_empty() => {
-            let range = |sql: &mut Sql| {
-                within_prefix(
-                    |sql| {
-                        sql.push("v.workflow_id");
-                    },
-                    prefix,
-                    sql,
-                )
-            };
-            Some(by_column("visibility_by_workflow", scope, false, range))
+            Some(by_column(demand, "visibility_by_workflow", scope, |sql| prefixed("v.workflow_id", prefix, sql)))
         }
         Filter::StartsWith { field: field @ Field::Attribute(_), negated: false, prefix } if !prefix.is_empty() => {
-            by_attribute(field, scope, |sql| {
-                within_prefix(
-                    |sql| {
-                        sql.push("value");
-                    },
-                    prefix,
-                    sql,
-                )
-            })
+            by_attribute(demand, field, scope, |sql| prefixed("value", prefix, sql))
         }
-        Filter::Compare { field: field @ Field::Attribute(_), comparison, value } => match comparison {
+        Filter::Compare { field, comparison, value } => match comparison {
             Comparison::Less | Comparison::LessOrEqual | Comparison::Greater | Comparison::GreaterOrEqual => {
-                by_attribute(field, scope, |sql| {
+                by_span(demand, field, scope, |sql| {
                     sql.push("value ").push(comparison.symbol()).push(" ").bind(bind(value));
                 })
             }
             Comparison::Equal | Comparison::NotEqual => None,
         },
-        Filter::Between { field: field @ Field::Attribute(_), negated: false, low, high } => {
-            by_attribute(field, scope, |sql| {
-                sql.push("value BETWEEN ").bind(bind(low)).push(" AND ").bind(bind(high));
-            })
+        Filter::Between { field, negated: false, low, high } => by_span(demand, field, scope, |sql| {
+            sql.push("value BETWEEN ").bind(bind(low)).push(" AND ").bind(bind(high));
+        }),
+        Filter::Holds { field, negated: false, keywords } => {
+            let access = by_attribute(demand, field, scope, |sql| {
+                sql.push("value IN ").list(keywords.iter().map(|keyword| Bind::Text(keyword.clone())));
+            })?;
+            // A list may hold several of the keywords, or one several times.
+            Some(Access { is_single: false, ..access })
         }
-        Filter::Holds { field, negated: false, keywords } => by_attribute(field, scope, |sql| {
-            sql.push("value IN ").list(keywords.iter().map(|keyword| Bind::Text(keyword.clone())));
-        }),
-        Filter::Mentions { field, negated: false, phrases } => by_attribute(field, scope, |sql| {
-            let first = phrases.iter().filter_map(|phrase| phrase.first());
-            sql.push("value IN ").list(first.map(|word| Bind::Text(word.clone())));
-        }),
+        Filter::Mentions { field, negated: false, phrases } => {
+            let access = by_attribute(demand, field, scope, |sql| {
+                let first = phrases.iter().filter_map(|phrase| phrase.first());
+                sql.push("value IN ").list(first.map(|word| Bind::Text(word.clone())));
+            })?;
+            let is_exact = phrases.iter().all(|phrase| phrase.len() == 1);
+            Some(Access { is_exact, is_single: false, ..access })
+        }
+        Filter::Any(any) => alternatives(demand, any, scope),
         Filter::All(_)
-        | Filter::Any(_)
         | Filter::Not(_)
-        | Filter::Compare { .. }
         | Filter::OneOf { .. }
         | Filter::Between { .. }
         | Filter::StartsWith { .. }
@@ -205,89 +277,143 @@ fn access(filter: &Filter, scope: &[u8]) -> Option<Access> {
     }
 }
 
-/// A field that is one of some values.
-fn equal(field: &Field, values: &[Scalar], scope: &[u8]) -> Option<Access> {
-    let one_of = |column: &'static str| {
-        move |sql: &mut Sql| {
-            sql.push(column).push(" IN ").list(values.iter().map(bind));
+/// The ways of all alternatives together, when each has one.
+fn alternatives<'q>(demand: &'q Filter, any: &'q [Filter], scope: &[u8]) -> Option<Access<'q>> {
+    if any.len() > ALTERNATIVES_MAX {
+        return None;
+    }
+    let of_one = |filter: &'q Filter| match filter {
+        Filter::All(all) => {
+            let access = all.iter().find_map(|filter| access(filter, scope))?;
+            Some(Access { is_exact: false, ..access })
         }
+        filter => access(filter, scope),
     };
-    let one = |column: &'static str, value: Bind| {
-        move |sql: &mut Sql| {
-            sql.push(column).push(" = ").bind(value.clone());
-        }
+    let ways: Vec<Access<'_>> = any.iter().map(of_one).collect::<Option<_>>()?;
+    let entries: Vec<Sql> = ways.iter().flat_map(|way| way.entries.clone()).collect();
+    if entries.len() > ALTERNATIVES_MAX {
+        return None;
+    }
+    Some(Access {
+        demand,
+        index: None,
+        condition: among(&entries),
+        entries,
+        is_exact: ways.iter().all(|way| way.is_exact),
+        is_single: false,
+        is_sorted: false,
+        is_best: ways.iter().all(|way| way.is_best),
+    })
+}
+
+/// A field that is one of some values.
+fn equal<'q>(demand: &'q Filter, field: &Field, values: &[Scalar], scope: &[u8]) -> Option<Access<'q>> {
+    let by_values = |index: &'static str, column: &str| {
+        by_column(demand, index, scope, |sql| {
+            sql.push(column).push(" IN ").list(values.iter().map(bind));
+        })
     };
     match (field, values) {
         (Field::WorkflowId, _) => {
-            let access = by_column("visibility_by_workflow", scope, false, one_of("v.workflow_id"));
-            Some(Access { is_best: true, ..access })
+            Some(Access { is_best: true, ..by_values("visibility_by_workflow", "v.workflow_id") })
         }
-        (Field::RunId, _) => {
-            let access = by_column("visibility_by_run", scope, false, one_of("v.run_id"));
-            Some(Access { is_best: true, ..access })
-        }
+        (Field::RunId, _) => Some(Access { is_best: true, ..by_values("visibility_by_run", "v.run_id") }),
         (Field::WorkflowType, [value]) => {
-            Some(by_column("visibility_by_type", scope, true, one("v.type_name", bind(value))))
+            let access = by_column(demand, "visibility_by_type", scope, |sql| {
+                sql.push("v.type_name = ").bind(bind(value));
+            });
+            Some(Access { is_sorted: true, ..access })
         }
-        (Field::WorkflowType, _) => Some(by_column("visibility_by_type", scope, false, one_of("v.type_name"))),
-        (Field::TaskQueue, _) => Some(by_column("visibility_by_queue", scope, false, one_of("v.task_queue"))),
-        (Field::ParentWorkflowId, _) => {
-            Some(by_column("visibility_by_parent", scope, false, one_of("v.parent_workflow_id")))
-        }
+        (Field::WorkflowType, _) => Some(by_values("visibility_by_type", "v.type_name")),
+        (Field::TaskQueue, _) => Some(by_values("visibility_by_queue", "v.task_queue")),
+        (Field::ParentWorkflowId, _) => Some(by_values("visibility_by_parent", "v.parent_workflow_id")),
         (Field::ExecutionStatus, [Scalar::Int(status)]) if ![1, 2, 6].contains(status) => {
             // The second half is how SQLite knows that the partial index has them all.
-            let condition = |sql: &mut Sql| {
+            let access = by_column(demand, "visibility_by_outcome", scope, |sql| {
                 sql.push("v.status = ").int(*status).push(" AND v.status NOT IN (1, 2, 6)");
-            };
-            Some(by_column("visibility_by_outcome", scope, true, condition))
+            });
+            Some(Access { is_sorted: true, ..access })
         }
-        (Field::Attribute(_), _) if *field != Field::division() => by_attribute(field, scope, |sql| {
+        (Field::Attribute(_), _) if *field != Field::division() => by_attribute(demand, field, scope, |sql| {
             sql.push("value IN ").list(values.iter().map(bind));
         }),
-        _ => None,
+        (field, _) => {
+            let index = index_of_spans(field)?;
+            Some(by_column(demand, index, scope, |sql| condition(demand, sql)))
+        }
     }
 }
 
-fn by_column(index: &'static str, scope: &[u8], is_sorted: bool, condition: impl Fn(&mut Sql)) -> Access {
-    let mut demand = Sql::default();
-    condition(&mut demand);
-    let mut probe = Sql::default();
-    probe.push("SELECT count(*) FROM (SELECT 1 FROM visibility AS v INDEXED BY ").push(index).push(" WHERE v.scope = ");
-    probe.bind(Bind::Blob(scope.to_vec())).push(" AND ").append(demand.clone());
-    probe.push(" LIMIT ").int(PROBE_ENTRIES_MAX).push(")");
-    Access { index: Some(index), condition: demand, probe, is_sorted, is_best: false }
+/// A span of the values of a column or an attribute, which `condition` calls `value`.
+fn by_span<'q>(demand: &'q Filter, field: &Field, scope: &[u8], of_attribute: impl Fn(&mut Sql)) -> Option<Access<'q>> {
+    match index_of_spans(field) {
+        Some(index) => Some(by_column(demand, index, scope, |sql| condition(demand, sql))),
+        None => by_attribute(demand, field, scope, of_attribute),
+    }
 }
 
-fn by_attribute(field: &Field, scope: &[u8], condition: impl Fn(&mut Sql)) -> Option<Access> {
+fn prefixed(column: &str, prefix: &str, sql: &mut Sql) {
+    within_prefix(
+        |sql| {
+            sql.push(column);
+        },
+        prefix,
+        sql,
+    );
+}
+
+/// ` FROM .. WHERE ..` of the entries of an index of `visibility`.
+fn column_entries(index: &'static str, scope: &[u8], condition: impl Fn(&mut Sql)) -> Sql {
+    let mut entries = Sql::default();
+    entries.push(" FROM visibility AS v INDEXED BY ").push(index).push(" WHERE v.scope = ");
+    entries.bind(Bind::Blob(scope.to_vec())).push(" AND ");
+    condition(&mut entries);
+    entries
+}
+
+/// `v.run IN (..)`: the runs of entries.
+fn among(entries: &[Sql]) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("v.run IN (").append(union("run", entries)).push(")");
+    sql
+}
+
+fn by_column<'q>(demand: &'q Filter, index: &'static str, scope: &[u8], condition: impl Fn(&mut Sql)) -> Access<'q> {
+    let mut on_index = Sql::default();
+    condition(&mut on_index);
+    Access {
+        demand,
+        index: Some(index),
+        condition: on_index,
+        entries: vec![column_entries(index, scope, condition)],
+        is_exact: true,
+        is_single: true,
+        is_sorted: false,
+        is_best: false,
+    }
+}
+
+/// Entries of the index of attributes; `None` for what is none.
+fn by_attribute<'q>(
+    demand: &'q Filter,
+    field: &Field,
+    scope: &[u8],
+    condition: impl Fn(&mut Sql),
+) -> Option<Access<'q>> {
     let Field::Attribute(attribute) = field else { return None };
-    let mut rows = Sql::default();
-    rows.push(" FROM visibility_attribute INDEXED BY visibility_attribute_by_value WHERE scope = ");
-    rows.bind(Bind::Blob(scope.to_vec())).push(" AND field = ").text(&stored_field(attribute)).push(" AND ");
-    condition(&mut rows);
-    let mut demand = Sql::default();
-    demand.push("v.run IN (SELECT run").append(rows.clone()).push(")");
-    let mut probe = Sql::default();
-    probe.push("SELECT count(*) FROM (SELECT 1").append(rows).push(" LIMIT ").int(PROBE_ENTRIES_MAX).push(")");
-    Some(Access { index: None, condition: demand, probe, is_sorted: false, is_best: false })
-}
-
-/// The one demand of a query beside its division, when an entry of the index of attributes stands for each
-/// record that meets it: such a query is counted without looking at rows.
-pub(super) fn lone_attribute(query: &Query, scope: &[u8]) -> Option<Sql> {
-    let Some(Filter::All(all)) = &query.filter else { return None };
-    let [Filter::IsNull { field: division, negated: false }, only] = &all[..] else { return None };
-    let (Filter::Compare { field, comparison: Comparison::Equal, .. } | Filter::OneOf { field, negated: false, .. }) =
-        only
-    else {
-        return None;
-    };
-    let is_single = match field.kind() {
-        Kind::Bool | Kind::Datetime | Kind::Double | Kind::Int | Kind::Keyword => true,
-        Kind::KeywordList | Kind::Text => false,
-    };
-    let is_lone = *division == Field::division() && matches!(field, Field::Attribute(_)) && is_single;
-    let access = is_lone.then(|| access(only, scope)).flatten()?;
-    // What the demand selects runs by is what is counted.
-    let rows = access.condition.text.strip_prefix("v.run IN (SELECT run")?.strip_suffix(')')?;
-    Some(Sql { text: format!("SELECT count(*){rows}"), values: access.condition.values })
+    let mut entries = Sql::default();
+    entries.push(" FROM visibility_attribute INDEXED BY visibility_attribute_by_value WHERE scope = ");
+    entries.bind(Bind::Blob(scope.to_vec())).push(" AND field = ").text(&stored_field(attribute)).push(" AND ");
+    condition(&mut entries);
+    let entries = vec![entries];
+    Some(Access {
+        demand,
+        index: None,
+        condition: among(&entries),
+        entries,
+        is_exact: true,
+        is_single: !matches!(field.kind(), Kind::KeywordList | Kind::Text),
+        is_sorted: false,
+        is_best: false,
+    })
 }

@@ -9,23 +9,19 @@ use std::{cmp::Reverse, collections::HashSet};
 use perdure_kernel::{NamespaceId, Timestamp, VisibilityRecord};
 use perdure_persistence::{
     Operation, StoreResult,
-    visibility::{Page, Position},
+    visibility::{CLOSES_FOLLOWED_MAX, Page, Position, Snapshot},
 };
 use perdure_visibility::{Query, SortKey};
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     super::error::{corrupt, read_failed},
-    condition::Sql,
+    condition::{Bind, Sql},
     read::{COLUMNS, Part, decode, passing, statement},
+    scope,
 };
 
 const OPERATION: Operation = Operation::ListVisibility;
-
-/// The number of the last close that was written; none before the first. The condition is what lets the partial
-/// index answer it.
-pub(in crate::sqlite) const LAST_CLOSE: &str =
-    "SELECT max(closed_number) FROM visibility WHERE closed_number IS NOT NULL";
 
 pub(in crate::sqlite) async fn list(
     pool: &SqlitePool,
@@ -37,12 +33,19 @@ pub(in crate::sqlite) async fn list(
     let listing = Listing { pool, namespace, query };
     match after {
         None => listing.first(limit).await,
-        Some(Position { snapshot: None, key }) => {
+        Some(Position { snapshot: Some(snapshot), key }) if listing.can_follow(snapshot, key).await? => {
+            listing.next(*snapshot, key, limit).await
+        }
+        Some(Position { snapshot: _, key }) => {
             let records = listing.records(Part::All, Some(key), limit).await?;
             Ok(Page::of(records, limit, None))
         }
-        Some(Position { snapshot: Some(snapshot), key }) => listing.next(*snapshot, key, limit).await,
     }
+}
+
+/// Whether a place is among what was open when the listing began.
+fn is_open(key: &SortKey) -> bool {
+    key.close_time == Reverse(Timestamp::MAX)
 }
 
 struct Listing<'a> {
@@ -53,19 +56,64 @@ struct Listing<'a> {
 
 impl Listing<'_> {
     async fn first(&self, limit: usize) -> StoreResult<Page> {
-        let rows = self.rows(Part::All, None, limit).await?;
-        let last_close: Option<i64> = match rows.first() {
-            Some(row) => row.try_get("last_close").map_err(read_failed(OPERATION))?,
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(COLUMNS).push(", (SELECT last_close FROM run_sequence) AS last_close, ");
+        self.newest_close(&mut sql);
+        sql.push(" AS newest_close");
+        let rows = self.rows(sql, Part::All, None, limit).await?;
+        // In the statement that reads the rows, so that no close comes between.
+        let snapshot = match rows.first() {
             None => None,
+            Some(row) => {
+                let closes: i64 = row.try_get("last_close").map_err(read_failed(OPERATION))?;
+                let newest_close: Option<i64> = row.try_get("newest_close").map_err(read_failed(OPERATION))?;
+                Some(Snapshot {
+                    closes: closes.cast_unsigned(),
+                    newest_close: newest_close.map_or(Snapshot::LAST_CLOSE_TIME, Timestamp::from_nanos),
+                })
+            }
         };
-        let snapshot = u64::try_from(last_close.unwrap_or_default()).unwrap_or_default();
-        Ok(Page::of(self.decoded(&rows)?, limit, Some(snapshot)))
+        Ok(Page::of(self.decoded(&rows)?, limit, snapshot))
     }
 
-    async fn next(&self, snapshot: u64, key: &SortKey, limit: usize) -> StoreResult<Page> {
-        let seen = i64::try_from(snapshot).unwrap_or(i64::MAX);
+    /// The newest close time of the listing's division; null where the listing is about several.
+    fn newest_close(&self, sql: &mut Sql) {
+        match self.query.division() {
+            Some(division) => {
+                sql.push("(SELECT max(list_time) FROM visibility INDEXED BY visibility_by_time WHERE scope = ");
+                sql.bind(Bind::Blob(scope(self.namespace, division))).push(" AND list_time < ").int(i64::MAX).push(")");
+            }
+            None => {
+                sql.push("NULL");
+            }
+        }
+    }
+
+    /// Whether what has closed since the listing began is little enough to look through for each page.
+    async fn can_follow(&self, snapshot: &Snapshot, key: &SortKey) -> StoreResult<bool> {
+        const LAST: &str = "SELECT last_close FROM run_sequence";
+        if !is_open(key) {
+            return Ok(true);
+        }
+        let closes = snapshot.closes.cast_signed();
+        let max = i64::try_from(CLOSES_FOLLOWED_MAX).unwrap_or(i64::MAX);
+        let last: i64 = sqlx::query_scalar(LAST).fetch_one(self.pool).await.map_err(read_failed(OPERATION))?;
+        let (Some(division), true) = (self.query.division(), last.saturating_sub(closes) > max) else {
+            return Ok(last.saturating_sub(closes) <= max);
+        };
+        // Most of them may be of others.
+        let mut sql = Sql::default();
+        sql.push("SELECT count(*) FROM (SELECT 1 FROM visibility INDEXED BY visibility_by_close WHERE scope = ");
+        sql.bind(Bind::Blob(scope(self.namespace, division))).push(" AND closed_number > ").int(closes);
+        sql.push(" LIMIT ").int(max.saturating_add(1)).push(")");
+        let row = statement(&sql).fetch_one(self.pool).await.map_err(read_failed(OPERATION))?;
+        Ok(row.try_get::<i64, _>(0).map_err(read_failed(OPERATION))? <= max)
+    }
+
+    async fn next(&self, snapshot: Snapshot, key: &SortKey, limit: usize) -> StoreResult<Page> {
+        let seen = snapshot.closes.cast_signed();
+        let in_open = is_open(key);
         let mut open = Vec::new();
-        let in_open = key.close_time == Reverse(Timestamp::MAX);
         if in_open {
             open = self.records(Part::Open, Some(key), limit).await?;
             open.extend(self.records(Part::ClosedSince(seen), Some(key), limit).await?);
@@ -80,13 +128,16 @@ impl Listing<'_> {
         let mut closed = Vec::new();
         if open.len() < limit {
             let key = (!in_open).then_some(key);
-            closed = self.records(Part::ClosedUpTo(seen), key, limit - open.len()).await?;
+            let part = Part::ClosedUpTo(seen, snapshot.newest_close.as_nanos());
+            closed = self.records(part, key, limit - open.len()).await?;
         }
         Ok(Page::of_sections(open, closed, limit, snapshot))
     }
 
     async fn records(&self, part: Part, after: Option<&SortKey>, limit: usize) -> StoreResult<Vec<VisibilityRecord>> {
-        self.decoded(&self.rows(part, after, limit).await?)
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(COLUMNS);
+        self.decoded(&self.rows(sql, part, after, limit).await?)
     }
 
     fn decoded(&self, rows: &[SqliteRow]) -> StoreResult<Vec<VisibilityRecord>> {
@@ -97,15 +148,20 @@ impl Listing<'_> {
         decoded.collect()
     }
 
-    async fn rows(&self, part: Part, after: Option<&SortKey>, limit: usize) -> StoreResult<Vec<SqliteRow>> {
-        let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS).push(", (").push(LAST_CLOSE).push(") AS last_close");
+    /// Rows of a part, with what `sql` selects of them.
+    async fn rows(
+        &self,
+        mut sql: Sql,
+        part: Part,
+        after: Option<&SortKey>,
+        limit: usize,
+    ) -> StoreResult<Vec<SqliteRow>> {
         sql.append(passing(self.pool, self.namespace, self.query, part).await.map_err(read_failed(OPERATION))?);
         if let Some(after) = after {
             behind(part, after, &mut sql);
         }
         sql.push(match part {
-            Part::All | Part::Counted | Part::ClosedUpTo(_) => {
+            Part::All | Part::Counted | Part::ClosedUpTo(..) => {
                 " ORDER BY v.list_time DESC, v.start_time DESC, v.run_id"
             }
             Part::Open | Part::ClosedSince(_) => " ORDER BY v.start_time DESC, v.run_id",
@@ -120,7 +176,7 @@ fn behind(part: Part, key: &SortKey, sql: &mut Sql) {
     let SortKey { close_time: Reverse(list_time), start_time: Reverse(start_time), run_id } = key;
     let (list_time, start_time) = (list_time.as_nanos(), start_time.as_nanos());
     match part {
-        Part::All | Part::Counted | Part::ClosedUpTo(_) => {
+        Part::All | Part::Counted | Part::ClosedUpTo(..) => {
             sql.push(" AND (v.list_time, v.start_time) <= (").int(list_time).push(", ").int(start_time).push(")");
             sql.push(" AND NOT (v.list_time = ").int(list_time).push(" AND v.start_time = ").int(start_time);
         }

@@ -11,10 +11,10 @@ mod read;
 mod rows;
 mod write;
 
-pub(super) use list::{LAST_CLOSE, list};
+pub(super) use list::list;
 pub(super) use read::{count, groups};
 pub(super) use rows::{load, scan};
-pub(super) use write::VisibilityRows;
+pub(super) use write::{VisibilityRows, remove};
 
 use perdure_kernel::{NamespaceId, VisibilityRecord, visibility::NAMESPACE_DIVISION};
 use perdure_visibility::{

@@ -1,11 +1,11 @@
 //! Lists and counts.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use perdure_kernel::{Archetype, BusinessKey, ClosedRecord, ExecutionKey, NamespaceId, Timestamp, VisibilityRecord};
 use perdure_persistence::{Operation, StoreResult};
 use perdure_proto::api::enums::WorkflowExecutionStatus;
-use perdure_visibility::{Filter, GroupBy, Kind, Query, evaluate::status_name};
+use perdure_visibility::{GroupBy, Kind, Query, evaluate::status_name};
 use prost::Message;
 use sqlx::{
     AssertSqlSafe, Row, Sqlite, SqlitePool,
@@ -37,15 +37,22 @@ pub(super) fn statement(sql: &Sql) -> Statement<'_, Sqlite, SqliteArguments> {
 }
 
 /// Chooses the way to the rows: `None` is the order of lists itself.
-async fn choose(pool: &SqlitePool, query: &Query, scope: &[u8], part: Part) -> sqlx::Result<Option<Access>> {
+async fn choose<'q>(
+    pool: &SqlitePool,
+    query: &'q Query,
+    division: Option<&str>,
+    scope: &[u8],
+    part: Part,
+) -> sqlx::Result<Option<Access<'q>>> {
     // To count is to look at all of them: many entries of an index are fewer than all rows, unless times bound those.
-    let any_will_do = part == Part::Counted && !access::conjuncts(query).iter().any(access::bounds_list_time);
-    let mut least: Option<(i64, Access)> = None;
-    for access in access::accesses(query, scope) {
+    let bounded = || access::demands(query, division).into_iter().any(access::bounds_list_time);
+    let any_will_do = part == Part::Counted && !bounded();
+    let mut least: Option<(i64, Access<'_>)> = None;
+    for access in access::accesses(query, division, scope) {
         if access.is_best {
             return Ok(Some(access));
         }
-        let entries: i64 = statement(&access.probe).fetch_one(pool).await?.try_get(0)?;
+        let entries: i64 = statement(&access.probe()).fetch_one(pool).await?.try_get(0)?;
         if least.as_ref().is_none_or(|(fewer, _)| entries < *fewer || (entries == *fewer && access.is_sorted)) {
             least = Some((entries, access));
         }
@@ -66,8 +73,8 @@ pub(super) enum Part {
     Open,
     /// What has closed since this close.
     ClosedSince(i64),
-    /// What had closed by then.
-    ClosedUpTo(i64),
+    /// What had closed by this close, at this time or before.
+    ClosedUpTo(i64, i64),
 }
 
 impl Part {
@@ -80,8 +87,8 @@ impl Part {
             Self::ClosedSince(close) => {
                 sql.push(" AND v.closed_number > ").int(close);
             }
-            Self::ClosedUpTo(close) => {
-                sql.push(" AND v.list_time < ").int(i64::MAX);
+            Self::ClosedUpTo(close, newest) => {
+                sql.push(" AND v.list_time <= ").int(newest);
                 sql.push(" AND coalesce(v.closed_number, 0) <= ").int(close);
             }
         }
@@ -90,7 +97,7 @@ impl Part {
     /// The index to read in order, where no better one is known.
     fn index(self) -> &'static str {
         match self {
-            Self::All | Self::Counted | Self::Open | Self::ClosedUpTo(_) => "visibility_by_time",
+            Self::All | Self::Counted | Self::Open | Self::ClosedUpTo(..) => "visibility_by_time",
             Self::ClosedSince(_) => "visibility_by_close",
         }
     }
@@ -111,8 +118,8 @@ pub(super) async fn passing(
             // What closes while a client turns pages is little: it is looked through.
             let access = match part {
                 Part::ClosedSince(_) => None,
-                Part::All | Part::Counted | Part::Open | Part::ClosedUpTo(_) => {
-                    choose(pool, query, &scope, part).await?
+                Part::All | Part::Counted | Part::Open | Part::ClosedUpTo(..) => {
+                    choose(pool, query, division, &scope, part).await?
                 }
             };
             match access.as_ref().map(|access| access.index) {
@@ -121,15 +128,20 @@ pub(super) async fn passing(
                 Some(None) => sql.push(" NOT INDEXED"),
             };
             sql.push(" WHERE v.scope = ").bind(Bind::Blob(scope));
+            let settled = access.as_ref().filter(|access| access.is_exact).map(|access| access.demand);
+            let is_in_list_order = access.as_ref().is_none_or(|access| access.is_sorted);
             if let Some(access) = access {
                 sql.push(" AND ").append(access.condition);
             }
-            // The scope has settled the division.
-            let settled = |filter: &&Filter| access::asks_for_division(filter, division);
-            for filter in access::conjuncts(query).iter().filter(|filter| !settled(filter)) {
-                access::imply_list_time(filter, &mut sql);
-                sql.push(" AND ");
-                condition(filter, &mut sql);
+            for filter in access::demands(query, division) {
+                // Elsewhere it would only be one more column to look up.
+                if is_in_list_order {
+                    access::imply_list_time(filter, &mut sql);
+                }
+                if settled.is_none_or(|settled| !std::ptr::eq(settled, filter)) {
+                    sql.push(" AND ");
+                    condition(filter, &mut sql);
+                }
             }
         }
         None => {
@@ -149,12 +161,15 @@ pub(super) async fn passing(
 pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
     let failed = read_failed(Operation::CountVisibility);
     let read = async || -> sqlx::Result<i64> {
-        if let Some(sql) = access::lone_attribute(query, &scope(namespace, None)) {
-            return statement(&sql).fetch_one(pool).await?.try_get(0);
-        }
         let mut sql = Sql::default();
         if let Some(counted) = counted::rows(namespace, query) {
             sql.push("SELECT coalesce(sum(v.number), 0)").append(counted);
+            return statement(&sql).fetch_one(pool).await?.try_get(0);
+        }
+        let in_index = query
+            .division()
+            .and_then(|division| access::counted_in_index(query, division, &scope(namespace, division)));
+        if let Some(sql) = in_index {
             return statement(&sql).fetch_one(pool).await?.try_get(0);
         }
         sql.push("SELECT count(*)").append(passing(pool, namespace, query, Part::Counted).await?);
@@ -250,7 +265,7 @@ pub(super) fn decode(namespace: &NamespaceId, row: &SqliteRow) -> sqlx::Result<O
             close_time: Timestamp::from_nanos(close_time),
             history_length: row.try_get(15)?,
             history_size_bytes: row.try_get(16)?,
-            execution_duration: Duration::from_nanos(u64::try_from(row.try_get::<i64, _>(17)?).unwrap_or(0)),
+            execution_duration: row.try_get(17)?,
             state_transition_count: row.try_get(18)?,
         }),
     };

@@ -1,6 +1,8 @@
-//! Rows of visibility that commits write.
+//! Rows of visibility that commits write, the numbers of their closes and the changes of the counts.
 
-use perdure_kernel::VisibilityRecord;
+use std::collections::HashMap;
+
+use perdure_kernel::{ExecutionKey, VisibilityRecord};
 use perdure_persistence::shard::VisibilityWrite;
 use perdure_visibility::{
     Attribute,
@@ -8,11 +10,20 @@ use perdure_visibility::{
     text,
 };
 use prost::Message;
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{super::statement::Repeated, scope_of, stored_field};
+use super::{
+    super::statement::Repeated,
+    counted::{CountChanges, Counted},
+    scope_of, stored_field,
+};
 
-// What cannot change is not among what is set, so that its indexes are left alone.
+static BEFORE: Repeated = Repeated::new(
+    "SELECT run, scope, type_name, task_queue, status, list_time, closed_number FROM visibility WHERE run IN (",
+    "?",
+    ")",
+);
+// What does not change while a row stays is not among what is set, so that its indexes are left alone.
 static PUT: Repeated = Repeated::new(
     "INSERT OR FAIL INTO visibility(run, scope, archetype, workflow_id, run_id, type_name, task_queue, \
      parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, start_time, execution_time, memo, attributes, \
@@ -20,10 +31,10 @@ static PUT: Repeated = Repeated::new(
      closed_number) VALUES ",
     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     " ON CONFLICT(run) DO UPDATE SET execution_time = excluded.execution_time, memo = excluded.memo, \
-     status = excluded.status, list_time = excluded.list_time, \
+     attributes = excluded.attributes, status = excluded.status, list_time = excluded.list_time, \
      history_length = excluded.history_length, history_size_bytes = excluded.history_size_bytes, \
      execution_duration = excluded.execution_duration, state_transition_count = excluded.state_transition_count, \
-     closed_number = coalesce(closed_number, excluded.closed_number)",
+     closed_number = excluded.closed_number",
 );
 static PUT_ATTRIBUTES: Repeated = Repeated::new(
     "INSERT OR FAIL INTO visibility_attribute(run, field, position, scope, value) VALUES ",
@@ -33,12 +44,30 @@ static PUT_ATTRIBUTES: Repeated = Repeated::new(
 static DELETE: Repeated = Repeated::new("DELETE FROM visibility WHERE run IN (", "?", ")");
 static DELETE_ATTRIBUTES: Repeated = Repeated::new("DELETE FROM visibility_attribute WHERE run IN (", "?", ")");
 
+/// Takes as many numbers as there are closes: closes are numbered in the order in which they are written.
+const TAKE_CLOSES: &str = "UPDATE run_sequence SET last_close = last_close + ? RETURNING last_close";
+
 /// What accepted commits write.
 #[derive(Default)]
 pub(in crate::sqlite) struct VisibilityRows<'a> {
-    deleted: Vec<i64>,
-    put: Vec<(i64, Vec<u8>, Option<i64>, &'a VisibilityRecord)>,
-    attributes: Vec<AttributeRow>,
+    /// Runs, whether they are new, and what they show.
+    shown: Vec<(i64, bool, &'a VisibilityWrite)>,
+    removed: Vec<i64>,
+}
+
+/// What a row was before it is written.
+struct Before {
+    counted: Counted,
+    is_closed: bool,
+    closed_number: Option<i64>,
+}
+
+/// A row to write.
+struct PutRow<'a> {
+    run: i64,
+    scope: Vec<u8>,
+    closed_number: Option<i64>,
+    record: &'a VisibilityRecord,
 }
 
 struct AttributeRow {
@@ -58,24 +87,106 @@ enum Stored {
 }
 
 impl<'a> VisibilityRows<'a> {
-    /// A run's row as it is now. `is_new`: the run has none yet. `close`: the number of its close, if it is closed
-    /// and has none yet.
-    pub(in crate::sqlite) fn put(&mut self, run: i64, is_new: bool, close: Option<i64>, write: &'a VisibilityWrite) {
-        let scope = scope_of(&write.record);
-        if is_new || write.attributes_changed {
-            if !is_new {
-                self.deleted.push(run);
-            }
-            self.add_attributes(run, &scope, &write.record);
-        }
-        self.put.push((run, scope, close, &write.record));
+    /// A run's row as it is now. `is_new`: the run has none yet.
+    pub(in crate::sqlite) fn put(&mut self, run: i64, is_new: bool, write: &'a VisibilityWrite) {
+        self.shown.push((run, is_new, write));
     }
 
     /// A run is removed, and its row with it.
-    pub(in crate::sqlite) fn delete(&mut self, run: i64) {
-        self.deleted.push(run);
+    pub(in crate::sqlite) fn remove(&mut self, run: i64) {
+        self.removed.push(run);
     }
 
+    pub(in crate::sqlite) async fn write(&self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
+        let known = self.shown.iter().filter(|(_, is_new, _)| !is_new).map(|(run, ..)| *run);
+        let known: Vec<i64> = known.chain(self.removed.iter().copied()).collect();
+        let before = BEFORE.select(conn, &known, |query, run| query.bind(*run)).await?;
+        let before: HashMap<i64, Before> = before.iter().map(Before::decode).collect::<sqlx::Result<_>>()?;
+        let closes = self.take_closes(conn, &before).await?;
+        self.changes(&before, closes).write(conn).await
+    }
+
+    /// Whether a write closes its run.
+    fn closes(write: &VisibilityWrite, before: Option<&Before>) -> bool {
+        write.record.closed.is_some() && before.is_none_or(|before| !before.is_closed)
+    }
+
+    /// The number of the last close before those that are written now.
+    async fn take_closes(&self, conn: &mut SqliteConnection, before: &HashMap<i64, Before>) -> sqlx::Result<i64> {
+        let closes = self.shown.iter().filter(|(run, _, write)| Self::closes(write, before.get(run))).count();
+        if closes == 0 {
+            return Ok(0);
+        }
+        let closes = i64::try_from(closes).unwrap_or(i64::MAX);
+        let last: i64 = sqlx::query_scalar(TAKE_CLOSES).bind(closes).fetch_one(conn).await?;
+        Ok(last - closes)
+    }
+
+    fn changes(&self, before: &HashMap<i64, Before>, mut last_close: i64) -> Changes<'a> {
+        let mut changes = Changes::default();
+        for run in &self.removed {
+            changes.removed_rows.push(*run);
+            changes.removed_attributes.push(*run);
+            if let Some(before) = before.get(run) {
+                changes.counts.add(before.counted.clone(), -1);
+            }
+        }
+        for (run, _, write) in &self.shown {
+            let record = &*write.record;
+            let before = before.get(run);
+            let now = Counted::of(scope_of(record), record);
+            let mut closed_number = before.and_then(|before| before.closed_number);
+            if Self::closes(write, before) {
+                last_close += 1;
+                closed_number = Some(last_close);
+            }
+            if let Some(before) = before {
+                if !before.counted.is_in_place_of(&now) {
+                    changes.removed_rows.push(*run);
+                }
+                if write.attributes_changed {
+                    changes.removed_attributes.push(*run);
+                }
+            }
+            if before.is_none_or(|_| write.attributes_changed) {
+                changes.add_attributes(*run, &now.scope, record);
+            }
+            changes.put.push(PutRow { run: *run, scope: now.scope.clone(), closed_number, record });
+            if before.is_none_or(|before| before.counted != now) {
+                if let Some(before) = before {
+                    changes.counts.add(before.counted.clone(), -1);
+                }
+                changes.counts.add(now, 1);
+            }
+        }
+        changes
+    }
+}
+
+impl Before {
+    fn decode(row: &SqliteRow) -> sqlx::Result<(i64, Self)> {
+        let counted = Counted {
+            scope: row.try_get(1)?,
+            type_name: row.try_get(2)?,
+            task_queue: row.try_get(3)?,
+            status: row.try_get(4)?,
+        };
+        let is_closed = row.try_get::<i64, _>(5)? != i64::MAX;
+        Ok((row.try_get(0)?, Self { counted, is_closed, closed_number: row.try_get(6)? }))
+    }
+}
+
+/// Everything that is written, by table.
+#[derive(Default)]
+struct Changes<'a> {
+    removed_rows: Vec<i64>,
+    removed_attributes: Vec<i64>,
+    put: Vec<PutRow<'a>>,
+    attributes: Vec<AttributeRow>,
+    counts: CountChanges,
+}
+
+impl Changes<'_> {
     fn add_attributes(&mut self, run: i64, scope: &[u8], record: &VisibilityRecord) {
         for (name, payload) in &record.search_attributes.indexed_fields {
             let Some((kind, value)) = attributes::decode(payload) else { continue };
@@ -101,17 +212,13 @@ impl<'a> VisibilityRows<'a> {
         }
     }
 
-    pub(in crate::sqlite) async fn write(&self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
-        for statement in [&DELETE, &DELETE_ATTRIBUTES] {
-            statement.delete(conn, &self.deleted, |query, run| query.bind(*run)).await?;
-        }
-        PUT.write(conn, &self.put, |query, (run, scope, close, record)| {
+    async fn write(&self, conn: &mut SqliteConnection) -> sqlx::Result<()> {
+        DELETE.delete(conn, &self.removed_rows, |query, run| query.bind(*run)).await?;
+        DELETE_ATTRIBUTES.delete(conn, &self.removed_attributes, |query, run| query.bind(*run)).await?;
+        PUT.write(conn, &self.put, |query, PutRow { run, scope, closed_number, record }| {
             let closed = record.closed.as_ref();
             let parent = record.parent.as_ref();
             let root = record.root.as_ref();
-            let duration = |closed: &perdure_kernel::ClosedRecord| {
-                i64::try_from(closed.execution_duration.as_nanos()).unwrap_or(i64::MAX)
-            };
             let list_time = closed.map_or(i64::MAX, |closed| closed.close_time.as_nanos());
             query
                 .bind(*run)
@@ -133,9 +240,9 @@ impl<'a> VisibilityRows<'a> {
                 .bind(list_time)
                 .bind(closed.map(|closed| closed.history_length))
                 .bind(closed.map(|closed| closed.history_size_bytes))
-                .bind(closed.map(duration))
+                .bind(closed.map(|closed| closed.execution_duration))
                 .bind(closed.map(|closed| closed.state_transition_count))
-                .bind(*close)
+                .bind(*closed_number)
         })
         .await?;
         PUT_ATTRIBUTES
@@ -148,8 +255,21 @@ impl<'a> VisibilityRows<'a> {
                     Stored::Null => query.bind(None::<i64>),
                 }
             })
-            .await
+            .await?;
+        self.counts.write(conn).await
     }
+}
+
+/// Removes rows of lists by their runs' ids.
+pub(in crate::sqlite) async fn remove(conn: &mut SqliteConnection, runs: &[ExecutionKey]) -> sqlx::Result<()> {
+    const RUN: &str = "SELECT run FROM visibility WHERE run_id = ? AND workflow_id = ?";
+    let mut rows = VisibilityRows::default();
+    for run in runs {
+        let row = sqlx::query_scalar(RUN).bind(run.run_id.to_string()).bind(run.business.business_id.to_string());
+        let row: Option<i64> = row.fetch_optional(&mut *conn).await?;
+        rows.removed.extend(row);
+    }
+    rows.write(conn).await
 }
 
 /// The message's bytes; none for an empty one.
@@ -164,7 +284,7 @@ mod tests {
     use crate::sqlite::plan::assert_searches;
 
     #[tokio::test]
-    async fn every_delete_uses_an_index() {
-        assert_searches(&[DELETE.text(2), DELETE_ATTRIBUTES.text(2)]).await;
+    async fn every_look_up_and_delete_uses_an_index() {
+        assert_searches(&[BEFORE.text(2), DELETE.text(2), DELETE_ATTRIBUTES.text(2)]).await;
     }
 }

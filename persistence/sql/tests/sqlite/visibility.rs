@@ -1,0 +1,178 @@
+//! Rows of lists and their counts, as SQLite keeps them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use perdure_kernel::{ClosedRecord, NamespaceId, Random, Timestamp, VisibilityRecord, random::SplitMix};
+use perdure_persistence::{
+    ClusterStore, MaintenanceStore, ShardStore, VisibilityStore,
+    shard::{CurrentRunWrite, ExecutionOp, VisibilityWrite},
+    visibility::CLOSES_FOLLOWED_MAX,
+};
+use perdure_proto::api::enums::WorkflowExecutionStatus;
+use perdure_visibility::{Names, Query};
+use sqlx::Connection;
+use tempfile::TempDir;
+
+use crate::{SHARD, commit, key, open, raw};
+
+/// A run as lists show it.
+fn shown(n: u32, status: WorkflowExecutionStatus, type_name: &str) -> VisibilityWrite {
+    let closed = (status != WorkflowExecutionStatus::Running).then(|| ClosedRecord {
+        close_time: Timestamp::from_nanos(2_000 + i64::from(n)),
+        history_length: 3,
+        history_size_bytes: 9,
+        execution_duration: 5,
+        state_transition_count: 2,
+    });
+    let record = VisibilityRecord {
+        key: key(n),
+        type_name: type_name.to_owned(),
+        status,
+        start_time: Timestamp::from_nanos(1_000 + i64::from(n)),
+        execution_time: Timestamp::from_nanos(1_000 + i64::from(n)),
+        task_queue: format!("queue-{}", n % 3),
+        closed,
+        parent: None,
+        root: None,
+        memo: Arc::default(),
+        search_attributes: Arc::default(),
+    };
+    VisibilityWrite { record: Box::new(record), attributes_changed: true }
+}
+
+/// What is kept is what counting gives, whatever was written, changed and removed.
+#[tokio::test]
+async fn kept_counts_are_those_of_the_rows() {
+    use WorkflowExecutionStatus::{Completed, Failed, Running};
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = open(&path).await;
+    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+    let mut random = SplitMix::new(11);
+    let mut versions = [0_i64; 40];
+    for _ in 0..60 {
+        let n = u32::try_from(random.below(40)).unwrap();
+        let held = &mut versions[n as usize];
+        let mut write = commit(range_id, n, (*held > 0).then_some(*held), 10);
+        let status = [Running, Completed, Failed][usize::try_from(random.below(3)).unwrap()];
+        if *held > 0 && random.below(4) == 0 {
+            write.executions[0].op = ExecutionOp::Delete;
+            write.executions[0].current = Some(CurrentRunWrite { expected: Some("run".into()), run_id: None });
+            *held = 0;
+        } else {
+            let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
+            *visibility = Some(shown(n, status, ["A", "B"][n as usize % 2]));
+            *held += 1;
+        }
+        store.commit(write).await.unwrap();
+    }
+    let mut raw = raw(&path).await;
+    let counted = "SELECT type_name, task_queue, status, count(*) FROM visibility GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    let kept = "SELECT type_name, task_queue, status, number FROM visibility_count WHERE number <> 0 ORDER BY 1, 2, 3";
+    let counted: Vec<(String, String, i64, i64)> = sqlx::query_as(counted).fetch_all(&mut raw).await.unwrap();
+    let kept: Vec<(String, String, i64, i64)> = sqlx::query_as(kept).fetch_all(&mut raw).await.unwrap();
+    assert!(counted.len() > 5);
+    assert_eq!(kept, counted);
+    store.close().await;
+}
+
+/// Counts that went wrong are found and mended.
+#[tokio::test]
+async fn wrong_counts_are_found_and_mended() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = open(&path).await;
+    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+    for n in 0..5 {
+        let mut write = commit(range_id, n, None, 10);
+        let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
+        *visibility = Some(shown(n, WorkflowExecutionStatus::Running, "A"));
+        store.commit(write).await.unwrap();
+    }
+    assert_eq!(store.verify(false).await, Ok(Vec::new()));
+    let spoil = "UPDATE visibility_count SET number = number + 3 WHERE task_queue = 'queue-1'; \
+                 DELETE FROM visibility_count WHERE task_queue = 'queue-2'";
+    sqlx::raw_sql(spoil).execute(&mut raw(&path).await).await.unwrap();
+    let found = store.verify(true).await.unwrap();
+    assert_eq!((found.len(), found[0].problem, found[0].removed), (1, "wrong_count", true));
+    assert!(found[0].text.starts_with("2 "), "{}", found[0].text);
+    assert_eq!(store.verify(false).await, Ok(Vec::new()));
+    let running = Query::parse("ExecutionStatus = 'Running'", &Names { custom: &BTreeMap::new(), archetype: None });
+    assert_eq!(store.count_visibility(&key(0).business.namespace_id, &running.unwrap()).await, Ok(5));
+    store.close().await;
+}
+
+/// A token kept for too long is followed no more, and still leads on.
+#[tokio::test]
+async fn a_listing_follows_a_bounded_number_of_closes() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let store = open(&path).await;
+    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+    for n in 0..4 {
+        let mut write = commit(range_id, n, None, 10);
+        let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
+        *visibility = Some(shown(n, WorkflowExecutionStatus::Running, "A"));
+        store.commit(write).await.unwrap();
+    }
+    let namespace = key(0).business.namespace_id;
+    let query = Query::parse("", &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
+    let first = store.list_visibility(&namespace, &query, None, 2).await.unwrap();
+    let mut raw = raw(&path).await;
+    let mut close = async |from: usize, count: usize| {
+        let rows = "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1 + ?2) \
+                    INSERT INTO visibility(run, scope, workflow_id, run_id, start_time, status, list_time, closed_number) \
+                    SELECT 1000000 + i, (SELECT scope FROM visibility LIMIT 1), 'w', 'r' || i, 1500, 2, 2500, i FROM n";
+        let (from, count) = (i64::try_from(from).unwrap(), i64::try_from(count).unwrap());
+        sqlx::query(rows).bind(from).bind(count).execute(&mut raw).await.unwrap();
+        sqlx::query("UPDATE run_sequence SET last_close = ?").bind(from + count - 1).execute(&mut raw).await.unwrap();
+    };
+    close(1, CLOSES_FOLLOWED_MAX).await;
+    let next = store.list_visibility(&namespace, &query, first.next.as_ref(), 2).await.unwrap();
+    assert!(next.next.unwrap().snapshot.is_some());
+    close(CLOSES_FOLLOWED_MAX + 1, 1).await;
+    let next = store.list_visibility(&namespace, &query, first.next.as_ref(), 2).await.unwrap();
+    assert_eq!(next.records.iter().map(|record| record.key.clone()).collect::<Vec<_>>(), [key(1), key(0)]);
+    assert!(next.next.unwrap().snapshot.is_none());
+    store.close().await;
+}
+
+/// Counts and places are right also of what version 3 has written.
+#[tokio::test]
+async fn rows_of_version_3_are_counted_and_listed() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("perdure.db");
+    let mut conn = raw(&path).await;
+    for version in &perdure_schema::SQLITE.versions[..3] {
+        sqlx::raw_sql(version.sql).execute(&mut conn).await.unwrap();
+        let note = sqlx::query("INSERT INTO schema_version(version) VALUES (?)").bind(version.number);
+        note.execute(&mut conn).await.unwrap();
+    }
+    sqlx::raw_sql("PRAGMA application_id = 0x50524452").execute(&mut conn).await.unwrap();
+    // As version 3 wrote them: a namespace without divisions, a run open and two closed.
+    for (run, status, list_time) in [(1, 1, i64::MAX), (2, 2, 5_000), (3, 2, 6_000)] {
+        let row = "INSERT INTO visibility(run, scope, archetype, workflow_id, run_id, type_name, task_queue, start_time, \
+             execution_time, status, list_time, history_length, history_size_bytes, execution_duration, \
+             state_transition_count) VALUES (?1, x'006e616d657370616365000000', 1, 'w' || ?1, 'r' || ?1, 'T', 'q', ?1, ?1, \
+             ?2, ?3, 3, 9, 5, 2)";
+        sqlx::query(row).bind(run).bind(status).bind(list_time).execute(&mut conn).await.unwrap();
+    }
+    conn.close().await.unwrap();
+
+    let store = open(&path).await;
+    let query = |text: &str| Query::parse(text, &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
+    let namespace = NamespaceId::from("namespace");
+    assert_eq!(store.count_visibility(&namespace, &query("ExecutionStatus = 'Completed'")).await, Ok(2));
+    let mut ids = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list_visibility(&namespace, &query(""), after.as_ref(), 1).await.unwrap();
+        ids.extend(page.records.iter().map(|record| record.key.business.business_id.to_string()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, ["w1", "w3", "w2"]);
+    store.close().await;
+}
