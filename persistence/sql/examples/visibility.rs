@@ -43,8 +43,8 @@ const SECOND: i64 = 1_000_000_000;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What is asked. `{mid}` is the start of the middle execution, `{late}` that of one near the end.
-const FILTERS: [&str; 30] = [
+/// What is asked. `{mid}` is the start of the middle execution, `{late}` and `{early}` are those of some near the ends.
+const FILTERS: [&str; 34] = [
     "",
     "ExecutionStatus = 'Running'",
     "ExecutionStatus = 'Completed'",
@@ -63,6 +63,10 @@ const FILTERS: [&str; 30] = [
     "StartTime BETWEEN '{mid}' AND '{late}'",
     "CloseTime < '{mid}'",
     "CloseTime IS NULL",
+    "WorkflowId = 'order-777' OR WorkflowId = 'order-778'",
+    "StartTime BETWEEN '{early}' AND '{early+}'",
+    "StartTime > '{mid}' AND ExecutionStatus = 'Failed'",
+    "StateTransitionCount > 9",
     "ExecutionDuration > '50s'",
     "HistoryLength >= 90",
     "Region = 'region-3'",
@@ -216,7 +220,10 @@ async fn main() -> Result<(), Failure> {
     }
     println!("| filter | found | first page, ms (p50 / p99) | page 11, ms | count, ms |\n|---|---:|---:|---:|---:|");
     for filter in FILTERS {
-        let text = filter.replace("{mid}", &rfc3339(executions / 2)).replace("{late}", &rfc3339(executions * 99 / 100));
+        let places = [("{early}", 10), ("{early+}", 11), ("{mid}", 500), ("{late}", 990)];
+        let text = places
+            .iter()
+            .fold(filter.to_owned(), |text, (name, place)| text.replace(name, &rfc3339(executions * place / 1_000)));
         println!("{}", ask(&store, &text).await?);
     }
     Ok(())

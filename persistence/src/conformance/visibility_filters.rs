@@ -57,7 +57,7 @@ pub(super) fn many() -> Vec<VisibilityRecord> {
 }
 
 /// Conditions of every form over [`many`].
-const CONDITIONS: [&str; 74] = [
+const CONDITIONS: [&str; 77] = [
     "WorkflowId = 'order-7'",
     "WorkflowId != 'order-7'",
     "WorkflowId IN ('order-7', 'order-8', 'nothing')",
@@ -95,7 +95,10 @@ const CONDITIONS: [&str; 74] = [
     "ExecutionDuration > '10s'",
     "ExecutionDuration BETWEEN '1s' AND '00:00:10'",
     "HistoryLength = 11",
+    "HistoryLength IN (10, 11)",
     "HistorySizeBytes IS NULL",
+    "HistorySizeBytes > 1000",
+    "StateTransitionCount BETWEEN 1 AND 6",
     "StateTransitionCount != 6",
     "Word = 'a'",
     "Word != 'a'",
@@ -146,7 +149,7 @@ pub async fn filters_mean_what_the_evaluator_says(store: SharedStore) {
 pub(super) async fn conditions_hold<S: VisibilityStore + ?Sized>(store: &S, mut records: Vec<VisibilityRecord>) {
     records.sort_by_key(SortKey::of);
     let mut random = SplitMix::new(11);
-    let mut pick = || CONDITIONS[usize::try_from(random.next_u64() % 74).unwrap()];
+    let mut pick = || CONDITIONS[usize::try_from(random.next_u64()).unwrap() % CONDITIONS.len()];
     let mut texts: Vec<String> = CONDITIONS.iter().map(|text| (*text).to_owned()).collect();
     texts.extend(CONDITIONS.iter().map(|text| format!("NOT ({text})")));
     for _ in 0..150 {

@@ -34,11 +34,11 @@ pub(super) struct Access<'q> {
     /// A condition on `v` that the index serves: implied by the demand.
     pub(super) condition: Sql,
     /// What the condition selects runs by: ` FROM .. WHERE ..`, for each of the alternatives.
-    entries: Vec<Sql>,
+    pub(super) entries: Vec<Sql>,
     /// Whether the condition is all that the demand says.
     pub(super) is_exact: bool,
-    /// Whether there is an entry for each row and no more.
-    is_single: bool,
+    /// Whether there is an entry for each row and no more: a list may hold several of some keywords.
+    pub(super) is_single: bool,
     /// Whether the entries come in the order of lists.
     pub(super) is_sorted: bool,
     /// Whether nothing is worth a look beside it.
@@ -72,8 +72,14 @@ pub(super) fn accesses<'q>(query: &'q Query, division: Option<&str>, scope: &[u8
         accesses.swap(0, best);
         accesses.truncate(1);
     }
+    // One of two values is no way to begin while there are others.
+    accesses.sort_by_key(|access| is_of_bools(access.demand));
     accesses.truncate(PROBES_MAX);
     accesses
+}
+
+fn is_of_bools(filter: &Filter) -> bool {
+    matches!(filter, Filter::Compare { field, .. } | Filter::OneOf { field, .. } if field.kind() == Kind::Bool)
 }
 
 /// The demands that a query makes all of, without the one about its division.
@@ -99,50 +105,8 @@ fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
     *filter == demand
 }
 
-/// How all rows that meet a query are counted in one index, without a look at the rows; `None` where no index can.
-pub(super) fn counted_in_index(query: &Query, division: Option<&str>, scope: &[u8]) -> Option<Sql> {
-    let demands = demands(query, division);
-    let mut sql = Sql::default();
-    sql.push("SELECT count(*)");
-    if let Some(Filter::Compare { field, .. } | Filter::Between { field, .. }) = demands.first()
-        && let Some(index) = index_of_spans(field)
-        && demands.iter().all(|filter| is_span(filter, field))
-    {
-        sql.append(column_entries(index, scope, |sql| spans(&demands, sql)));
-        return Some(sql);
-    }
-    if !demands.is_empty() && demands.iter().all(|filter| is_span(filter, &Field::CloseTime)) {
-        // What is open has no close time, and stands at the greatest list time.
-        sql.append(column_entries("visibility_by_time", scope, |sql| {
-            sql.push("v.list_time < ").int(i64::MAX);
-            demands.iter().for_each(|filter| imply_list_time(filter, sql));
-        }));
-        return Some(sql);
-    }
-    let [only] = demands[..] else { return None };
-    let access = access(only, scope).filter(|access| access.is_exact && access.is_single)?;
-    sql.append(access.entries.into_iter().next()?);
-    Some(sql)
-}
-
-fn spans(demands: &[&Filter], sql: &mut Sql) {
-    for (index, filter) in demands.iter().enumerate() {
-        sql.push(if index > 0 { " AND " } else { "" });
-        condition(filter, sql);
-    }
-}
-
-/// Whether a demand leaves one span of a field's values.
-fn is_span(filter: &Filter, of: &Field) -> bool {
-    match filter {
-        Filter::Compare { field, comparison, .. } => field == of && *comparison != Comparison::NotEqual,
-        Filter::Between { field, negated, .. } => field == of && !negated,
-        _ => false,
-    }
-}
-
 /// The index of a column that is asked for by spans.
-fn index_of_spans(field: &Field) -> Option<&'static str> {
+pub(super) fn index_of_spans(field: &Field) -> Option<&'static str> {
     match field {
         Field::StartTime => Some("visibility_by_start"),
         Field::ExecutionDuration => Some("visibility_by_duration"),
@@ -227,7 +191,8 @@ fn imply_open(statuses: &[Scalar], sql: &mut Sql) {
     }
 }
 
-fn access<'q>(demand: &'q Filter, scope: &[u8]) -> Option<Access<'q>> {
+/// The way that a demand opens, if any.
+pub(super) fn access<'q>(demand: &'q Filter, scope: &[u8]) -> Option<Access<'q>> {
     match demand {
         Filter::Compare { field, comparison: Comparison::Equal, value } => {
             equal(demand, field, std::slice::from_ref(value), scope)
@@ -250,20 +215,16 @@ fn access<'q>(demand: &'q Filter, scope: &[u8]) -> Option<Access<'q>> {
         Filter::Between { field, negated: false, low, high } => by_span(demand, field, scope, |sql| {
             sql.push("value BETWEEN ").bind(bind(low)).push(" AND ").bind(bind(high));
         }),
-        Filter::Holds { field, negated: false, keywords } => {
-            let access = by_attribute(demand, field, scope, |sql| {
-                sql.push("value IN ").list(keywords.iter().map(|keyword| Bind::Text(keyword.clone())));
-            })?;
-            // A list may hold several of the keywords, or one several times.
-            Some(Access { is_single: false, ..access })
-        }
+        Filter::Holds { field, negated: false, keywords } => by_attribute(demand, field, scope, |sql| {
+            sql.push("value IN ").list(keywords.iter().map(|keyword| Bind::Text(keyword.clone())));
+        }),
         Filter::Mentions { field, negated: false, phrases } => {
             let access = by_attribute(demand, field, scope, |sql| {
                 let first = phrases.iter().filter_map(|phrase| phrase.first());
                 sql.push("value IN ").list(first.map(|word| Bind::Text(word.clone())));
             })?;
             let is_exact = phrases.iter().all(|phrase| phrase.len() == 1);
-            Some(Access { is_exact, is_single: false, ..access })
+            Some(Access { is_exact, ..access })
         }
         Filter::Any(any) => alternatives(demand, any, scope),
         Filter::All(_)
@@ -363,7 +324,7 @@ fn prefixed(column: &str, prefix: &str, sql: &mut Sql) {
 }
 
 /// ` FROM .. WHERE ..` of the entries of an index of `visibility`.
-fn column_entries(index: &'static str, scope: &[u8], condition: impl Fn(&mut Sql)) -> Sql {
+pub(super) fn column_entries(index: &'static str, scope: &[u8], condition: impl Fn(&mut Sql)) -> Sql {
     let mut entries = Sql::default();
     entries.push(" FROM visibility AS v INDEXED BY ").push(index).push(" WHERE v.scope = ");
     entries.bind(Bind::Blob(scope.to_vec())).push(" AND ");

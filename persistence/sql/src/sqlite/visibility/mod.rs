@@ -6,6 +6,7 @@
 mod access;
 mod condition;
 mod counted;
+mod direct;
 mod list;
 mod read;
 mod rows;

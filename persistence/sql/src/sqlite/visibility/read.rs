@@ -17,7 +17,7 @@ use super::{
     super::error::read_failed,
     access::{self, Access, PROBE_ENTRIES_MAX},
     condition::{Bind, Sql, condition},
-    counted, scope, stored_field,
+    counted, direct, scope, stored_field,
 };
 use crate::key;
 
@@ -110,72 +110,101 @@ pub(super) async fn passing(
     query: &Query,
     part: Part,
 ) -> sqlx::Result<Sql> {
+    let Some(division) = query.division() else { return Ok(passing_anywhere(namespace, query, part)) };
+    let scope = scope(namespace, division);
+    // What closes while a client turns pages is little: it is looked through.
+    let access = match part {
+        Part::ClosedSince(_) => None,
+        Part::All | Part::Counted | Part::Open | Part::ClosedUpTo(..) => {
+            choose(pool, query, division, &scope, part).await?
+        }
+    };
+    Ok(passing_within(query, division, scope, part, access))
+}
+
+/// What passes within a division, by the way that was chosen.
+fn passing_within(
+    query: &Query,
+    division: Option<&str>,
+    scope: Vec<u8>,
+    part: Part,
+    access: Option<Access<'_>>,
+) -> Sql {
     let mut sql = Sql::default();
     sql.push(" FROM visibility AS v");
-    match query.division() {
-        Some(division) => {
-            let scope = scope(namespace, division);
-            // What closes while a client turns pages is little: it is looked through.
-            let access = match part {
-                Part::ClosedSince(_) => None,
-                Part::All | Part::Counted | Part::Open | Part::ClosedUpTo(..) => {
-                    choose(pool, query, division, &scope, part).await?
-                }
-            };
-            match access.as_ref().map(|access| access.index) {
-                None => sql.push(" INDEXED BY ").push(part.index()),
-                Some(Some(index)) => sql.push(" INDEXED BY ").push(index),
-                Some(None) => sql.push(" NOT INDEXED"),
-            };
-            sql.push(" WHERE v.scope = ").bind(Bind::Blob(scope));
-            let settled = access.as_ref().filter(|access| access.is_exact).map(|access| access.demand);
-            let is_in_list_order = access.as_ref().is_none_or(|access| access.is_sorted);
-            if let Some(access) = access {
-                sql.push(" AND ").append(access.condition);
-            }
-            for filter in access::demands(query, division) {
-                // Elsewhere it would only be one more column to look up.
-                if is_in_list_order {
-                    access::imply_list_time(filter, &mut sql);
-                }
-                if settled.is_none_or(|settled| !std::ptr::eq(settled, filter)) {
-                    sql.push(" AND ");
-                    condition(filter, &mut sql);
-                }
-            }
+    match access.as_ref().map(|access| access.index) {
+        None => sql.push(" INDEXED BY ").push(part.index()),
+        Some(Some(index)) => sql.push(" INDEXED BY ").push(index),
+        Some(None) => sql.push(" NOT INDEXED"),
+    };
+    sql.push(" WHERE v.scope = ").bind(Bind::Blob(scope));
+    let settled = access.as_ref().filter(|access| access.is_exact).map(|access| access.demand);
+    // Elsewhere the list time would only be one more column to look up.
+    let is_in_list_order = match &access {
+        Some(access) => access.is_sorted,
+        None => !matches!(part, Part::ClosedSince(_)),
+    };
+    if let Some(access) = access {
+        sql.push(" AND ").append(access.condition);
+    }
+    for filter in access::demands(query, division) {
+        if is_in_list_order {
+            access::imply_list_time(filter, &mut sql);
         }
-        None => {
-            let first = key::queue_prefix(namespace);
-            sql.push(" INDEXED BY ").push(part.index()).push(" WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
-            sql.push(" AND v.scope < ").bind(Bind::Blob(key::after_prefix(first)));
-            if let Some(filter) = &query.filter {
-                sql.push(" AND ");
-                condition(filter, &mut sql);
-            }
+        if settled.is_none_or(|settled| !std::ptr::eq(settled, filter)) {
+            sql.push(" AND ");
+            condition(filter, &mut sql);
         }
     }
     part.condition(&mut sql);
-    Ok(sql)
+    sql
+}
+
+/// What passes in all divisions of a namespace.
+fn passing_anywhere(namespace: &NamespaceId, query: &Query, part: Part) -> Sql {
+    let first = key::queue_prefix(namespace);
+    let mut sql = Sql::default();
+    sql.push(" FROM visibility AS v INDEXED BY ").push(part.index());
+    sql.push(" WHERE v.scope >= ").bind(Bind::Blob(first.clone()));
+    sql.push(" AND v.scope < ").bind(Bind::Blob(key::after_prefix(first)));
+    if let Some(filter) = &query.filter {
+        sql.push(" AND ");
+        condition(filter, &mut sql);
+    }
+    part.condition(&mut sql);
+    sql
 }
 
 pub(in crate::sqlite) async fn count(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> StoreResult<u64> {
-    let failed = read_failed(Operation::CountVisibility);
     let read = async || -> sqlx::Result<i64> {
-        let mut sql = Sql::default();
-        if let Some(counted) = counted::rows(namespace, query) {
-            sql.push("SELECT coalesce(sum(v.number), 0)").append(counted);
-            return statement(&sql).fetch_one(pool).await?.try_get(0);
-        }
-        let in_index = query
-            .division()
-            .and_then(|division| access::counted_in_index(query, division, &scope(namespace, division)));
-        if let Some(sql) = in_index {
-            return statement(&sql).fetch_one(pool).await?.try_get(0);
-        }
-        sql.push("SELECT count(*)").append(passing(pool, namespace, query, Part::Counted).await?);
-        statement(&sql).fetch_one(pool).await?.try_get(0)
+        statement(&counting(pool, namespace, query).await?).fetch_one(pool).await?.try_get(0)
     };
-    Ok(u64::try_from(read().await.map_err(failed)?).unwrap_or(0))
+    let count = read().await.map_err(read_failed(Operation::CountVisibility))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// The statement that counts what passes: over kept counts, else over indexes, else over rows.
+async fn counting(pool: &SqlitePool, namespace: &NamespaceId, query: &Query) -> sqlx::Result<Sql> {
+    let mut sql = Sql::default();
+    if let Some(counted) = counted::rows(namespace, query) {
+        sql.push("SELECT coalesce(sum(v.number), 0)").append(counted);
+        return Ok(sql);
+    }
+    sql.push("SELECT count(*)");
+    let Some(division) = query.division() else {
+        sql.append(passing_anywhere(namespace, query, Part::Counted));
+        return Ok(sql);
+    };
+    let scope = scope(namespace, division);
+    if let Some(direct) = direct::count(query, division, &scope) {
+        return Ok(direct);
+    }
+    let access = choose(pool, query, division, &scope, Part::Counted).await?;
+    if let Some(direct) = access.as_ref().and_then(|access| direct::count_by_attributes(query, division, access)) {
+        return Ok(direct);
+    }
+    sql.append(passing_within(query, division, scope, Part::Counted, access));
+    Ok(sql)
 }
 
 pub(in crate::sqlite) async fn groups(
