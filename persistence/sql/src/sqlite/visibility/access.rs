@@ -113,7 +113,18 @@ pub(super) fn index_of_spans(field: &Field) -> Option<&'static str> {
         Field::HistoryLength => Some("visibility_by_length"),
         Field::HistorySizeBytes => Some("visibility_by_size"),
         Field::StateTransitionCount => Some("visibility_by_transitions"),
-        _ => None,
+        Field::WorkflowId
+        | Field::RunId
+        | Field::WorkflowType
+        | Field::TaskQueue
+        | Field::ParentWorkflowId
+        | Field::ParentRunId
+        | Field::RootWorkflowId
+        | Field::RootRunId
+        | Field::ExecutionStatus
+        | Field::ExecutionTime
+        | Field::CloseTime
+        | Field::Attribute(_) => None,
     }
 }
 

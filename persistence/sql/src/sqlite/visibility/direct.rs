@@ -81,27 +81,20 @@ fn is_of_attributes(filter: &Filter) -> bool {
     }
 }
 
-fn is_bounded_above(filter: &Filter) -> bool {
-    match filter {
-        Filter::Compare { comparison, .. } => {
-            matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual)
-        }
-        _ => true,
-    }
+/// Whether a span has an end.
+fn is_bounded_above(span: &Filter) -> bool {
+    !matches!(span, Filter::Compare { comparison: Comparison::Greater | Comparison::GreaterOrEqual, .. })
+}
+
+/// Whether a demand leaves one span of a field's values.
+fn is_span(filter: &Filter, of: &Field) -> bool {
+    matches!(filter, Filter::Compare { field, comparison, .. } if field == of && *comparison != Comparison::NotEqual)
+        || matches!(filter, Filter::Between { field, negated: false, .. } if field == of)
 }
 
 fn spans(demands: &[&Filter], sql: &mut Sql) {
     for (index, filter) in demands.iter().enumerate() {
         sql.push(if index > 0 { " AND " } else { "" });
         condition(filter, sql);
-    }
-}
-
-/// Whether a demand leaves one span of a field's values.
-fn is_span(filter: &Filter, of: &Field) -> bool {
-    match filter {
-        Filter::Compare { field, comparison, .. } => field == of && *comparison != Comparison::NotEqual,
-        Filter::Between { field, negated, .. } => field == of && !negated,
-        _ => false,
     }
 }
