@@ -4,9 +4,9 @@ use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
 use crate::{
     Comparison, Field, Filter, GroupBy, Kind, Names, Query, QueryError, Scalar,
+    dialect::{NOT_STARTS_WITH, STARTS_WITH},
     literal::{self, Literal, go_quoted},
-    syntax::{self, NOT_STARTS_WITH, STARTS_WITH},
-    text,
+    syntax, text,
 };
 
 /// A query as a tree.
@@ -18,7 +18,10 @@ pub(crate) fn query(text: &str, names: &Names<'_>) -> Result<Query, QueryError> 
     let mut converter = Converter { names, saw_division: false };
     let filter = parsed.condition.as_ref().map(|condition| converter.condition(condition)).transpose()?;
     let group_by = converter.group_by(&parsed.group_by)?;
-    if parsed.has_order {
+    for by in &parsed.order_by {
+        converter.column(by)?;
+    }
+    if !parsed.order_by.is_empty() {
         return Err(QueryError::unsupported("'ORDER BY' clause"));
     }
     // A query that does not say which division it is about means the one of its kind of execution.
@@ -59,8 +62,12 @@ impl Converter<'_> {
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => Ok(Filter::Not(Box::new(self.condition(expr)?))),
             Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => self.chain(expr, op),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
-            Expr::Like { negated, expr, .. } => self.refused(expr, if *negated { "NOT LIKE" } else { "LIKE" }),
-            Expr::RLike { negated, expr, .. } => self.refused(expr, if *negated { "NOT REGEXP" } else { "REGEXP" }),
+            Expr::Like { negated, expr, pattern, .. } => {
+                self.refused(expr, if *negated { "NOT LIKE" } else { "LIKE" }, pattern)
+            }
+            Expr::RLike { negated, expr, pattern, .. } => {
+                self.refused(expr, if *negated { "NOT REGEXP" } else { "REGEXP" }, pattern)
+            }
             Expr::InList { expr, list, negated } => self.one_of(expr, list, *negated),
             Expr::InSubquery { expr, .. } => {
                 self.column(expr)?;
@@ -110,7 +117,7 @@ impl Converter<'_> {
             BinaryOperator::LtEq => Comparison::LessOrEqual,
             BinaryOperator::Gt => Comparison::Greater,
             BinaryOperator::GtEq => Comparison::GreaterOrEqual,
-            BinaryOperator::Spaceship => return self.refused(left, "<=>"),
+            BinaryOperator::Spaceship => return self.refused(left, "<=>", right),
             BinaryOperator::Custom(name) if name == STARTS_WITH => return self.starts_with(left, false, right),
             BinaryOperator::Custom(name) if name == NOT_STARTS_WITH => return self.starts_with(left, true, right),
             // Arithmetic, which gives no truth.
@@ -129,11 +136,6 @@ impl Converter<'_> {
             Kind::Text => match comparison {
                 Comparison::Equal | Comparison::NotEqual => {
                     let phrases = text::phrases(&keyword(value));
-                    if phrases.is_empty() {
-                        return Err(QueryError::invalid(format!(
-                            "no tokens found filtering on Text type search attribute {alias}"
-                        )));
-                    }
                     Ok(Filter::Mentions { field, negated: comparison == Comparison::NotEqual, phrases })
                 }
                 other => Err(no_operator(&alias, &field, other.symbol())),
@@ -167,11 +169,18 @@ impl Converter<'_> {
         }
         match value {
             Scalar::Keyword(prefix) => Ok(Filter::StartsWith { field, negated, prefix }),
-            // A status, which is a number by now.
-            Scalar::Int(_) | Scalar::Double(_) | Scalar::Bool(_) => Err(QueryError::invalid(format!(
-                "right-hand side of \"{}\" operator must be a literal string (got: {right})",
-                operator.to_ascii_lowercase()
-            ))),
+            // A status, which is a number by now: its name is shown.
+            Scalar::Int(_) | Scalar::Double(_) | Scalar::Bool(_) => {
+                let shown = match (literal(right)?, value) {
+                    (Literal::Text(name), _) => name,
+                    (_, Scalar::Int(number)) => literal::status_of(number).unwrap_or_default().to_owned(),
+                    (other, _) => other.shown().0,
+                };
+                Err(QueryError::invalid(format!(
+                    "right-hand side of \"{}\" operator must be a literal string (got: {shown})",
+                    operator.to_ascii_lowercase()
+                )))
+            }
         }
     }
 
@@ -192,8 +201,9 @@ impl Converter<'_> {
     }
 
     /// An operator that no type has.
-    fn refused(&mut self, left: &Expr, operator: &str) -> Result<Filter, QueryError> {
+    fn refused(&mut self, left: &Expr, operator: &str, right: &Expr) -> Result<Filter, QueryError> {
         let Column { alias, field } = self.column(left)?;
+        value(&alias, &field, right)?;
         Err(no_operator(&alias, &field, operator))
     }
 
@@ -284,6 +294,9 @@ fn value(alias: &str, field: &Field, expr: &Expr) -> Result<Scalar, QueryError> 
             (Kind::Datetime, Literal::Text(text)) => literal::instant(text)
                 .map(Scalar::Int)
                 .ok_or_else(|| QueryError::invalid(format!("unable to parse datetime '{text}'"))),
+            (Kind::Text, Literal::Text(text)) if text::phrases(text).is_empty() => {
+                Err(QueryError::invalid(format!("no tokens found filtering on Text type search attribute {alias}")))
+            }
             (Kind::Keyword | Kind::KeywordList | Kind::Text, Literal::Text(text)) => Ok(Scalar::Keyword(text.clone())),
             _ => Err(mismatch()),
         },
@@ -302,14 +315,27 @@ fn literal(expr: &Expr) -> Result<Literal, QueryError> {
             Value::Placeholder(name) if name == "?" => Err(unparsable(":v1")),
             other => Err(unparsable(&other.to_string())),
         },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match literal(expr)? {
-            Literal::Int(int) => Ok(int.checked_neg().map_or(Literal::Double(-(int as f64)), Literal::Int)),
-            Literal::Double(double) if double == -(i64::MIN as f64) => Ok(Literal::Int(i64::MIN)),
-            Literal::Double(double) => Ok(Literal::Double(-double)),
-            Literal::Text(_) | Literal::Bool(_) => {
-                Err(QueryError::invalid("unexpected value type *sqlparser.UnaryExpr"))
+        Expr::UnaryOp { op: op @ (UnaryOperator::Plus | UnaryOperator::Minus), expr: operand } => {
+            if let Some(number) = whole(expr) {
+                return Literal::number(&number).ok_or_else(|| unparsable(&number));
             }
-        },
+            match (&**operand, op) {
+                (Expr::Value(value), _) if is_opaque(&value.value) => literal(operand),
+                // Not the sign of a zero.
+                (Expr::Value(value), UnaryOperator::Minus) if is_number(&value.value) => match literal(operand)? {
+                    Literal::Double(double) => Ok(Literal::Double(0.0 - double)),
+                    other => Ok(other),
+                },
+                (Expr::Value(value), _) if is_number(&value.value) => literal(operand),
+                (operand, _) => Err(QueryError::invalid(format!(
+                    "unary operator not supported in {}",
+                    go_quoted(&format!("{op}{}", operand_shown(operand)))
+                ))),
+            }
+        }
+        Expr::UnaryOp { op, .. } if *op != UnaryOperator::Not => {
+            Err(QueryError::unsupported(format!("unary operator {}", go_quoted(&op.to_string()))))
+        }
         Expr::Function(_) => Err(QueryError::unsupported("nested func")),
         Expr::Identifier(name) => Err(column_as_value(&name.value)),
         Expr::CompoundIdentifier(names) => {
@@ -339,12 +365,11 @@ fn go_type(expr: &Expr) -> &'static str {
         Expr::Subquery(_) => "*sqlparser.Subquery",
         Expr::Exists { .. } => "*sqlparser.ExistsExpr",
         Expr::Function(_) => "*sqlparser.FuncExpr",
+        Expr::Interval(_) => "*sqlparser.IntervalExpr",
         Expr::Case { .. } => "*sqlparser.CaseExpr",
         Expr::Collate { .. } => "*sqlparser.CollateExpr",
         Expr::UnaryOp { op: UnaryOperator::Not, .. } => "*sqlparser.NotExpr",
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } if is_number(expr) => {
-            "*sqlparser.SQLVal"
-        }
+        Expr::UnaryOp { .. } if whole(expr).is_some() => "*sqlparser.SQLVal",
         Expr::UnaryOp { .. } => "*sqlparser.UnaryExpr",
         Expr::BinaryOp { op, .. } => match op {
             BinaryOperator::And => "*sqlparser.AndExpr",
@@ -369,6 +394,45 @@ fn go_type(expr: &Expr) -> &'static str {
     }
 }
 
-fn is_number(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+/// A whole number with the signs before it, of which two cancel each other.
+fn whole(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) if number.bytes().all(|digit| digit.is_ascii_digit()) => Some(number.clone()),
+            _ => None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Plus, expr } => whole(expr),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            let number = whole(expr)?;
+            Some(number.strip_prefix('-').map_or_else(|| format!("-{number}"), str::to_owned))
+        }
+        _ => None,
+    }
+}
+
+/// What follows a sign, as Temporal's errors write it.
+fn operand_shown(operand: &Expr) -> String {
+    match operand {
+        Expr::Value(value) if matches!(value.value, Value::Null | Value::Boolean(_)) => {
+            operand.to_string().to_ascii_lowercase()
+        }
+        Expr::UnaryOp { .. } => format!(" {operand}"),
+        other => other.to_string(),
+    }
+}
+
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Number(..))
+}
+
+/// Whether a value is of a kind that filters do not have.
+fn is_opaque(value: &Value) -> bool {
+    !matches!(
+        value,
+        Value::Number(..)
+            | Value::SingleQuotedString(_)
+            | Value::DoubleQuotedString(_)
+            | Value::Boolean(_)
+            | Value::Null
+    )
 }

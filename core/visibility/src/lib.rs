@@ -10,6 +10,7 @@
 
 pub mod attributes;
 mod convert;
+mod dialect;
 mod error;
 pub mod evaluate;
 pub mod field;

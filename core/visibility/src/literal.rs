@@ -77,6 +77,12 @@ fn named(name: &str) -> Option<WorkflowExecutionStatus> {
     STATUSES.into_iter().find(|(_, known)| *known == name).map(|(status, _)| status)
 }
 
+/// The name of the status that has a number.
+pub(crate) fn status_of(number: i64) -> Option<&'static str> {
+    let status = WorkflowExecutionStatus::try_from(i32::try_from(number).ok()?).ok()?;
+    Some(status_name(status))
+}
+
 /// A status as clients name it: `Running`.
 pub fn status_name(status: WorkflowExecutionStatus) -> &'static str {
     STATUSES.into_iter().find(|(known, _)| *known == status).map_or("", |(_, name)| name)

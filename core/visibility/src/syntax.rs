@@ -3,22 +3,17 @@
 //! A parser for all of SQL does the work, kept on a short lead: words that are no keywords of this language
 //! are names to it.
 
-use std::any::TypeId;
-
 use sqlparser::{
-    ast::{BinaryOperator, Expr},
-    dialect::{Dialect, MySqlDialect, Precedence},
+    ast::Expr,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word},
 };
 
-use crate::QueryError;
-
-/// The operator that SQL does not have.
-pub(crate) const STARTS_WITH: &str = "STARTS_WITH";
-/// Its opposite.
-pub(crate) const NOT_STARTS_WITH: &str = "NOT STARTS_WITH";
+use crate::{
+    QueryError,
+    dialect::{self, FilterDialect},
+};
 
 /// Most words, signs and blanks of a query.
 const TOKENS_MAX: usize = 40_000;
@@ -38,66 +33,9 @@ const WHERE: usize = "where ".len();
 pub(crate) struct Parsed {
     pub(crate) condition: Option<Expr>,
     pub(crate) group_by: Vec<Expr>,
-    pub(crate) has_order: bool,
+    pub(crate) order_by: Vec<Expr>,
     pub(crate) has_limit: bool,
 }
-
-/// Keywords of the language; every other word is a name.
-const KEYWORDS: [Keyword; 37] = [
-    Keyword::AND,
-    Keyword::AS,
-    Keyword::ASC,
-    Keyword::BETWEEN,
-    Keyword::BY,
-    Keyword::CASE,
-    Keyword::COLLATE,
-    Keyword::DESC,
-    Keyword::DIV,
-    Keyword::DROP,
-    Keyword::ELSE,
-    Keyword::END,
-    Keyword::ESCAPE,
-    Keyword::EXISTS,
-    Keyword::FALSE,
-    Keyword::FOR,
-    Keyword::FROM,
-    Keyword::GROUP,
-    Keyword::HAVING,
-    Keyword::IN,
-    Keyword::IS,
-    Keyword::LIKE,
-    Keyword::LIMIT,
-    Keyword::NOT,
-    Keyword::NULL,
-    Keyword::OFFSET,
-    Keyword::OR,
-    Keyword::ORDER,
-    Keyword::REGEXP,
-    Keyword::RLIKE,
-    Keyword::SELECT,
-    Keyword::THEN,
-    Keyword::TRUE,
-    Keyword::UNION,
-    Keyword::WHEN,
-    Keyword::WHERE,
-    Keyword::XOR,
-];
-
-/// Keywords that end a condition.
-const ENDS: [Keyword; 12] = [
-    Keyword::ASC,
-    Keyword::DESC,
-    Keyword::ESCAPE,
-    Keyword::DROP,
-    Keyword::FOR,
-    Keyword::GROUP,
-    Keyword::HAVING,
-    Keyword::LIMIT,
-    Keyword::ORDER,
-    Keyword::UNION,
-    Keyword::WHERE,
-    Keyword::XOR,
-];
 
 /// Splits a query, which has no blanks around it, into its parts.
 pub(crate) fn parse(text: &str) -> Result<Parsed, QueryError> {
@@ -106,48 +44,46 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, QueryError> {
     let is_tail = ["order by", "group by"].into_iter().any(|head| lower(head.len()).as_deref() == Some(head));
     let source = Source { text, before: STATEMENT + if is_tail || text.is_empty() { 0 } else { WHERE } };
 
-    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
-    let mut tokens = tokens.map_err(|error| QueryError::malformed(source.error_within(error.location)))?;
+    let (tokens, end) = source.tokens(&dialect);
     let operators = tokens.iter().filter(|token| is_operator(&token.token)).count();
     if tokens.len() > TOKENS_MAX || operators > OPERATORS_MAX {
         return Err(QueryError::malformed(format!(
             "a query has at most {TOKENS_MAX} tokens and {OPERATORS_MAX} operators"
         )));
     }
-    tokens.iter_mut().for_each(|token| demote(&mut token.token));
-
     let mut parser = Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
-    let parsed = parts(&mut parser, is_tail || text.is_empty());
-    parsed.map_err(|error| match error {
-        ParserError::RecursionLimitExceeded => {
-            QueryError::malformed(format!("conditions may be nested {NESTING_MAX} deep at most"))
+    match parts(&mut parser, is_tail || text.is_empty()) {
+        Ok(parsed) if end.is_whole => Ok(parsed),
+        Ok(_) | Err(ParserError::TokenizerError(_)) => Err(QueryError::malformed(end.error)),
+        Err(ParserError::RecursionLimitExceeded) => {
+            Err(QueryError::malformed(format!("conditions may be nested {NESTING_MAX} deep at most")))
         }
-        ParserError::ParserError(text) => QueryError::malformed(source.error_at(found(&parser, &text))),
-        ParserError::TokenizerError(_) => QueryError::malformed(source.error_at(None)),
-    })
+        Err(ParserError::ParserError(text)) => Err(QueryError::malformed(match found(&parser, &text) {
+            Some(token) => source.error_at(token),
+            None => end.error,
+        })),
+    }
 }
 
 fn parts(parser: &mut Parser<'_>, is_tail: bool) -> Result<Parsed, ParserError> {
-    let mut parsed = Parsed { condition: None, group_by: Vec::new(), has_order: false, has_limit: false };
+    let mut parsed = Parsed { condition: None, group_by: Vec::new(), order_by: Vec::new(), has_limit: false };
     if !is_tail {
-        if matches!(&parser.peek_token_ref().token, Token::Word(word) if ENDS.contains(&word.keyword)) {
-            return parser.expected("a condition", parser.peek_token());
-        }
         parsed.condition = Some(parser.parse_expr()?);
     }
-    if parser.parse_keywords(&[Keyword::GROUP, Keyword::BY]) {
+    if parser.parse_keyword(Keyword::GROUP) {
+        parser.expect_keyword(Keyword::BY)?;
         parsed.group_by = parser.parse_comma_separated(|parser| parser.parse_expr())?;
     }
     if parser.parse_keyword(Keyword::HAVING) {
         // Accepted and without effect, as ever.
         parser.parse_expr()?;
     }
-    if parser.parse_keywords(&[Keyword::ORDER, Keyword::BY]) {
-        parsed.has_order = true;
-        parser.parse_comma_separated(|parser| {
-            parser.parse_expr()?;
+    if parser.parse_keyword(Keyword::ORDER) {
+        parser.expect_keyword(Keyword::BY)?;
+        parsed.order_by = parser.parse_comma_separated(|parser| {
+            let by = parser.parse_expr()?;
             let _ = parser.parse_keyword(Keyword::ASC) || parser.parse_keyword(Keyword::DESC);
-            Ok(())
+            Ok(by)
         })?;
     }
     if parser.parse_keyword(Keyword::LIMIT) {
@@ -161,15 +97,6 @@ fn parts(parser: &mut Parser<'_>, is_tail: bool) -> Result<Parsed, ParserError> 
     match parser.peek_token().token {
         Token::EOF => Ok(parsed),
         _ => parser.expected("end of query", parser.peek_token()),
-    }
-}
-
-/// Makes a name of a word that is no keyword here, and of one in quotes.
-fn demote(token: &mut Token) {
-    if let Token::Word(word) = token
-        && !KEYWORDS.contains(&word.keyword)
-    {
-        word.keyword = Keyword::NoKeyword;
     }
 }
 
@@ -195,25 +122,97 @@ struct Source<'a> {
     before: usize,
 }
 
+/// What comes after the last token.
+struct End {
+    /// Nothing does. Otherwise something that is no token of the language.
+    is_whole: bool,
+    /// The error if more should have come.
+    error: String,
+}
+
 impl Source<'_> {
-    /// Temporal's text for a token that does not belong where it is; `None` for the end of the query.
-    fn error_at(&self, token: Option<&TokenWithSpan>) -> String {
-        let Some(token) = token.filter(|token| token.token != Token::EOF) else {
-            return format!("syntax error at position {}", self.before + self.text.len() + 1);
+    /// The tokens up to the end or the first mistake.
+    fn tokens(&self, dialect: &FilterDialect) -> (Vec<TokenWithSpan>, End) {
+        let mut tokens = Vec::new();
+        let tokenized = Tokenizer::new(dialect, self.text).tokenize_with_location_into_buf(&mut tokens);
+        tokens.iter_mut().for_each(dialect::adapt);
+        let mistake = (0..tokens.len()).find_map(|at| Some((at, self.mistake(&tokens, at)?)));
+        let end = match (mistake, tokenized) {
+            (Some((at, error)), _) => {
+                tokens.truncate(at);
+                End { is_whole: false, error }
+            }
+            (None, Err(_)) => {
+                let begin = tokens.last().map_or(0, |token| self.offset(token.span.end));
+                End { is_whole: false, error: self.error_within(begin) }
+            }
+            (None, Ok(())) => End { is_whole: true, error: self.error_after(self.text.len(), None) },
         };
-        let position = self.before + self.offset(token.span.end) + 1;
-        match near(&token.token) {
-            Some(near) => format!("syntax error at position {position} near '{near}'"),
-            None => format!("syntax error at position {position}"),
-        }
+        (tokens, end)
     }
 
-    /// Temporal's text for a literal that begins here and does not end.
-    fn error_within(&self, begin: Location) -> String {
-        let error = self.error_at(None);
-        match self.text.get(self.offset(begin)..).map(|literal| literal.trim_start_matches(['\'', '"', '`'])) {
-            None | Some("") => error,
-            Some(literal) => format!("{error} near '{literal}'"),
+    /// The error for what is a token of other databases only, or written otherwise there.
+    fn mistake(&self, tokens: &[TokenWithSpan], at: usize) -> Option<String> {
+        let token = tokens.get(at)?;
+        let next = tokens.get(at + 1).map(|next| &next.token);
+        let mut earlier = tokens.iter().take(at).rev().map(|token| &token.token);
+        let before = earlier.find(|token| !matches!(token, Token::Whitespace(_)));
+        let letter = match &token.token {
+            Token::Word(Word { value, quote_style: Some(_), .. }) if value.is_empty() => {
+                return Some(self.error_at(token));
+            }
+            Token::Number(..) if matches!(next, Some(Token::Word(Word { quote_style: None, .. }))) => {
+                return Some(self.error_at(token));
+            }
+            Token::NationalStringLiteral(_) => return Some(self.error_at(token)),
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) | Token::Mul
+                if before == Some(&Token::Period) =>
+            {
+                return Some(self.error_at(token));
+            }
+            // The parser takes any word for the name of a collation, and fields of any value.
+            Token::Word(word) if dialect::is_keyword(word) && dialect::is_collate(before) => {
+                return Some(self.error_at(token));
+            }
+            Token::Period if !matches!(before, Some(Token::Word(_))) => return Some(self.error_at(token)),
+            // A name has three parts at most.
+            Token::Period if is_full_name(tokens.get(..at)?) => return Some(self.error_at(token)),
+            Token::Colon if !matches!(next, Some(Token::Word(_))) => ':',
+            Token::Backslash => '\\',
+            Token::LBracket => '[',
+            Token::RBracket => ']',
+            Token::LBrace => '{',
+            Token::RBrace => '}',
+            Token::Placeholder(name) if name.starts_with('$') => '$',
+            Token::Char(letter) => *letter,
+            _ => return None,
+        };
+        // Temporal reads bytes.
+        let shown = if letter.is_ascii() { letter } else { char::REPLACEMENT_CHARACTER };
+        let end = self.offset(token.span.start) + 1;
+        Some(self.error_after(end, Some(shown.encode_utf8(&mut [0; 4]))))
+    }
+
+    /// Temporal's text for a token that does not belong where it is.
+    fn error_at(&self, token: &TokenWithSpan) -> String {
+        self.error_after(self.offset(token.span.end), near(&token.token).as_deref())
+    }
+
+    /// Temporal's text for a literal or comment that begins here and does not end.
+    fn error_within(&self, begin: usize) -> String {
+        let literal = self.text.get(begin..).unwrap_or("");
+        // Bits have a letter before their quote.
+        let bits = literal.strip_prefix(['x', 'X', 'b', 'B']).filter(|rest| rest.starts_with('\''));
+        let read = unquoted(bits.unwrap_or(literal));
+        self.error_after(self.text.len(), Some(&*read).filter(|read| !read.is_empty()))
+    }
+
+    /// Temporal's text for what stands before a place.
+    fn error_after(&self, end: usize, near: Option<&str>) -> String {
+        let position = self.before + end + 1;
+        match near {
+            Some(near) => format!("syntax error at position {position} near '{near}'"),
+            None => format!("syntax error at position {position}"),
         }
     }
 
@@ -228,103 +227,54 @@ impl Source<'_> {
     }
 }
 
-/// The token as errors quote it.
-fn near(token: &Token) -> Option<String> {
-    match token {
-        Token::Word(Word { value, quote_style: None, keyword }) if *keyword != Keyword::NoKeyword => {
-            Some(value.to_ascii_lowercase())
+/// What a literal that does not end has in its quotes, as far as it goes; a comment as it is.
+fn unquoted(literal: &str) -> String {
+    let mut letters = literal.chars().peekable();
+    let Some(quote) = letters.next_if(|letter| matches!(letter, '\'' | '"' | '`')) else { return literal.to_owned() };
+    let mut read = String::new();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' && quote != '`' {
+            read.extend(letters.next());
+            continue;
         }
-        Token::Word(word) => Some(word.value.clone()),
-        Token::Number(number, _) => Some(number.clone()),
-        Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) if !text.is_empty() => Some(text.clone()),
-        _ => None,
+        // Of two quotes in a row, one is meant.
+        if letter == quote {
+            let _ = letters.next();
+        }
+        read.push(letter);
     }
+    read
 }
 
-/// The token that the parser's error is about: it names its place at the end of its text.
+/// Whether tokens end in a name of three parts.
+fn is_full_name(tokens: &[TokenWithSpan]) -> bool {
+    let mut last = tokens.iter().rev().map(|token| &token.token);
+    let is_word = |token: Option<&Token>| matches!(token, Some(Token::Word(_)));
+    let is_dot = |token: Option<&Token>| matches!(token, Some(Token::Period));
+    is_word(last.next()) && is_dot(last.next()) && is_word(last.next()) && is_dot(last.next()) && is_word(last.next())
+}
+
+/// The token as errors quote it.
+fn near(token: &Token) -> Option<String> {
+    let near = match token {
+        Token::Word(word) if dialect::is_keyword(word) => word.value.to_ascii_lowercase(),
+        Token::Word(word) => word.value.clone(),
+        Token::Number(text, _)
+        | Token::SingleQuotedString(text)
+        | Token::DoubleQuotedString(text)
+        | Token::NationalStringLiteral(text) => text.clone(),
+        Token::AtSign => "@".to_owned(),
+        _ => String::new(),
+    };
+    Some(near).filter(|near| !near.is_empty())
+}
+
+/// The token that the parser's error is about: it names its place at the end of its text. `None` for the end
+/// of the query.
 fn found<'a>(parser: &'a Parser<'_>, error: &str) -> Option<&'a TokenWithSpan> {
     let (_, place) = error.rsplit_once(" at Line: ")?;
     let (line, column) = place.split_once(", Column: ")?;
     let place = Location { line: line.parse().ok()?, column: column.parse().ok()? };
-    let here = [parser.get_current_token(), parser.peek_token_ref()];
-    here.into_iter().find(|token| token.span.start == place)
-}
-
-/// MySQL's way of writing literals and names; the operators of filters.
-#[derive(Debug)]
-struct FilterDialect;
-
-impl Dialect for FilterDialect {
-    /// The parser asks for dialects by their type where a trait method is missing.
-    fn dialect(&self) -> TypeId {
-        TypeId::of::<MySqlDialect>()
-    }
-
-    fn is_delimited_identifier_start(&self, letter: char) -> bool {
-        letter == '`'
-    }
-
-    fn is_identifier_start(&self, letter: char) -> bool {
-        letter.is_alphabetic() || letter == '_' || letter == '@'
-    }
-
-    fn is_identifier_part(&self, letter: char) -> bool {
-        self.is_identifier_start(letter) || letter.is_ascii_digit()
-    }
-
-    fn supports_string_literal_backslash_escape(&self) -> bool {
-        true
-    }
-
-    fn supports_bang_not_operator(&self) -> bool {
-        true
-    }
-
-    fn supports_in_empty_list(&self) -> bool {
-        false
-    }
-
-    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        let precedence = match &parser.peek_token_ref().token {
-            Token::Word(word) if ENDS.contains(&word.keyword) => 0,
-            Token::Word(word) if is_starts_with(word) => self.prec_value(Precedence::Like),
-            Token::Word(word) if word.keyword == Keyword::NOT => match &parser.peek_nth_token_ref(1).token {
-                Token::Word(word) if is_starts_with(word) => self.prec_value(Precedence::Like),
-                _ => return None,
-            },
-            Token::Overlap => self.prec_value(Precedence::And),
-            Token::StringConcat => self.prec_value(Precedence::Or),
-            _ => return None,
-        };
-        Some(Ok(precedence))
-    }
-
-    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        let negated = match &parser.peek_token_ref().token {
-            Token::Word(word) if is_starts_with(word) => false,
-            Token::Word(word) if word.keyword == Keyword::NOT => match &parser.peek_nth_token_ref(1).token {
-                Token::Word(word) if is_starts_with(word) => true,
-                _ => return None,
-            },
-            Token::Overlap => return Some(binary(parser, left, BinaryOperator::And, precedence)),
-            Token::StringConcat => return Some(binary(parser, left, BinaryOperator::Or, precedence)),
-            _ => return None,
-        };
-        if negated {
-            parser.next_token();
-        }
-        let name = if negated { NOT_STARTS_WITH } else { STARTS_WITH };
-        Some(binary(parser, left, BinaryOperator::Custom(name.to_owned()), precedence))
-    }
-}
-
-/// Takes the operator and what follows it.
-fn binary(parser: &mut Parser<'_>, left: &Expr, op: BinaryOperator, precedence: u8) -> Result<Expr, ParserError> {
-    parser.next_token();
-    let right = Box::new(parser.parse_subexpr(precedence)?);
-    Ok(Expr::BinaryOp { left: Box::new(left.clone()), op, right })
-}
-
-fn is_starts_with(word: &Word) -> bool {
-    word.quote_style.is_none() && word.value.eq_ignore_ascii_case(STARTS_WITH)
+    let mut tokens = (0..).map(|index| parser.token_at(index)).take_while(|token| token.token != Token::EOF);
+    tokens.find(|token| token.span.start == place)
 }

@@ -6,3 +6,4 @@ mod kit;
 mod meaning;
 mod properties;
 mod refusals;
+mod syntax;
