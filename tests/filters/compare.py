@@ -69,6 +69,16 @@ class Answer:
     pages: list[list[str]] | Refused | None
 
 
+@dataclass
+class Difference:
+    """A filter that the servers answer differently, and how."""
+
+    filter: Filter
+    found: list[str]
+    # Both refuse it, with the same status.
+    is_text: bool
+
+
 @contextlib.asynccontextmanager
 async def side(binary: str, seed: int) -> AsyncIterator[Side]:
     found = shutil.which(binary)
@@ -113,6 +123,16 @@ def differences(expected: Answer, actual: Answer) -> list[str]:
         if sizes[0] != sizes[1]:
             found.append(f"pages: sizes {sizes[0]} expected, {sizes[1]} found")
     return found
+
+
+def differ_in_text(expected: Answer, actual: Answer) -> bool:
+    """Whether both refuse everything, with the same status: no more than the texts can differ."""
+    pairs = [(expected.rows, actual.rows), (expected.count, actual.count), (expected.pages, actual.pages)]
+    return all(
+        isinstance(left, Refused) and isinstance(right, Refused) and left.code == right.code
+        for left, right in pairs
+        if left is not None or right is not None
+    )
 
 
 def of_rows(expected: list[str] | Refused, actual: list[str] | Refused) -> list[str]:
@@ -169,12 +189,12 @@ class Comparison:
                 return await self.smallest(part)
         return one
 
-    async def run(self, number: int, one: Filter) -> tuple[Filter, list[str]] | None:
+    async def run(self, number: int, one: Filter) -> Difference | None:
         async with self.turn:
             found, answers = await self.ask(one, paged=number % PAGED == 0)
             self.refused += isinstance(answers[0].rows, Refused)
             self.empty += answers[0].rows == []
-            return (one, found) if found else None
+            return Difference(one, found, differ_in_text(*answers)) if found else None
 
 
 def shown(row: Row) -> dict[str, Any]:
@@ -208,8 +228,11 @@ def load_accepted() -> list[dict[str, Any]]:
     return entries
 
 
-def accepted(entries: list[dict[str, Any]], one: Filter) -> bool:
-    matching = [entry for entry in entries if re.search(entry["filter"], one.text)]
+def accepted(entries: list[dict[str, Any]], difference: Difference) -> bool:
+    """Whether an entry allows it. None allows a difference in rows or statuses."""
+    if not difference.is_text:
+        return False
+    matching = [entry for entry in entries if re.search(entry["filter"], difference.filter.text)]
     for entry in matching:
         entry["used"] = True
     return bool(matching)
@@ -243,11 +266,11 @@ async def compare(options: argparse.Namespace, sides: list[Side]) -> int:
     for result in results:
         if result is None:
             continue
-        if accepted(entries, result[0]):
+        if accepted(entries, result):
             allowed += 1
             continue
         different += 1
-        await report(comparison, *result)
+        await report(comparison, result.filter, result.found)
     unused = [entry for entry in entries if options.filter is None and "used" not in entry]
     for entry in unused:
         print(f"accepted.toml: not needed any more: {entry['filter']}")

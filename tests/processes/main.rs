@@ -55,6 +55,12 @@ fn the_command_line_says_what_it_says_to_temporal() {
 }
 
 #[test]
+#[ignore = "needs a built server and Python; runs Temporal's own server beside it"]
+fn filters_find_what_they_find_on_temporal() {
+    run(Command::new("tests/filters/run.sh").env("PERDURE_BIN", program("PERDURE_BIN")));
+}
+
+#[test]
 #[ignore = "needs a built server and the crash driver"]
 fn nothing_acknowledged_is_lost_to_sigkill() {
     run(Command::new(program("PERDURE_CRASH")).arg("--server").arg(program("PERDURE_BIN")));
