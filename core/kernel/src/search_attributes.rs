@@ -199,11 +199,11 @@ pub fn add_types(attributes: &mut SearchAttributes, namespace: &Namespace) {
 }
 
 /// A list of keywords as a typed payload.
-pub fn keyword_list(values: &[String]) -> Payload {
+pub fn keyword_list(values: &[impl AsRef<str>]) -> Payload {
     let metadata = [("encoding", "json/plain"), ("type", type_name(KeywordList))];
     Payload {
         metadata: metadata.map(|(name, value)| (name.to_owned(), value.as_bytes().into())).into(),
-        data: serde_json::Value::from(values).to_string().into(),
+        data: serde_json::Value::from_iter(values.iter().map(AsRef::as_ref)).to_string().into(),
         ..Payload::default()
     }
 }

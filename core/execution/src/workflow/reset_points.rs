@@ -9,6 +9,14 @@ use super::state::WorkflowState;
 /// A constant, not a setting: the points are rebuilt from history and must not depend on when.
 const POINTS_MAX: usize = 20;
 
+/// The checksums of the builds that are remembered, once this run has added one to those that it was born with.
+pub(super) fn checksums(state: &WorkflowState) -> Vec<&str> {
+    let points = &state.record.auto_reset_points;
+    let has_own = points.iter().any(|point| point.run_id == *state.key.run_id && !point.binary_checksum.is_empty());
+    let known = points.iter().map(|point| point.binary_checksum.as_str()).filter(|checksum| !checksum.is_empty());
+    known.filter(|_| has_own).collect()
+}
+
 /// Remembers the first workflow task that a worker build completes.
 pub(super) fn record(
     state: &mut WorkflowState,

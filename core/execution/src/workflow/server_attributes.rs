@@ -8,7 +8,7 @@ use perdure_proto::api::{
     enums::{TimeoutType, WorkflowTaskFailedCause},
 };
 
-use super::{draft::Draft, pause::PAUSE_ATTRIBUTE, state::WorkflowState};
+use super::{draft::Draft, pause::PAUSE_ATTRIBUTE, reset_points, state::WorkflowState};
 
 /// Bytes of all values of `BuildIds` together; the oldest build goes first. Temporal's default of
 /// `frontend.searchAttributesSizeOfValueLimit`. A constant, not a setting: the values are rebuilt from history
@@ -16,6 +16,9 @@ use super::{draft::Draft, pause::PAUSE_ATTRIBUTE, state::WorkflowState};
 const BUILD_IDS_SIZE_MAX: usize = 2048;
 
 const BUILD_IDS: &str = "BuildIds";
+
+/// What older workers named their builds by.
+const CHECKSUMS: &str = "BinaryChecksums";
 
 /// The search attribute that tells of failing workflow tasks.
 const PROBLEMS: &str = "TemporalReportedProblems";
@@ -36,12 +39,15 @@ pub(crate) enum TaskProblem {
 pub fn search_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
     let run = &state.volatile.run;
     let paused = state.pause_entries();
-    if paused.is_empty() && !run.task_problem_reported && state.record.build_ids.is_empty() {
+    let checksums = reset_points::checksums(state);
+    let plain = paused.is_empty() && checksums.is_empty() && !run.task_problem_reported;
+    if plain && state.record.build_ids.is_empty() {
         return Arc::clone(&state.search_attributes);
     }
     let mut shown = (*state.search_attributes).clone();
     set(&mut shown, PAUSE_ATTRIBUTE, &paused);
     set(&mut shown, BUILD_IDS, &state.record.build_ids);
+    set(&mut shown, CHECKSUMS, &checksums);
     if run.task_problem_reported {
         let (category, cause) = if run.task_problem_timeout {
             ("WorkflowTaskTimedOut", format!("WorkflowTaskTimedOutCause{:?}", TimeoutType::StartToClose))
@@ -55,7 +61,7 @@ pub fn search_attributes(state: &WorkflowState) -> Arc<SearchAttributes> {
     Arc::new(shown)
 }
 
-fn set(attributes: &mut SearchAttributes, name: &str, values: &[String]) {
+fn set(attributes: &mut SearchAttributes, name: &str, values: &[impl AsRef<str>]) {
     if !values.is_empty() {
         attributes.indexed_fields.insert(name.to_owned(), keyword_list(values));
     }
@@ -71,6 +77,7 @@ pub(super) fn is_news(before: &WorkflowState, after: &WorkflowState) -> bool {
         || before.volatile.run.pause_info != after.volatile.run.pause_info
         || told(before) != told(after)
         || before.record.build_ids != after.record.build_ids
+        || reset_points::checksums(before) != reset_points::checksums(after)
 }
 
 /// A worker completed a workflow task: its build is remembered behind those that the run has, whoever set them.

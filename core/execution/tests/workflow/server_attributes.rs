@@ -77,6 +77,24 @@ fn builds_that_complete_tasks_are_remembered() {
 }
 
 #[test]
+fn checksums_of_older_workers_are_remembered() {
+    let mut kit = Kit::new();
+    let mut turn = |checksum: &str| {
+        kit.start_task();
+        kit.complete_with(vec![], |request| {
+            request.binary_checksum = checksum.to_owned();
+            request.force_create_new_workflow_task = true;
+        })
+        .unwrap();
+        value(&kit, "BinaryChecksums")
+    };
+    assert_eq!(turn(""), None);
+    assert_eq!(turn("one").as_deref(), Some(r#"["one"]"#));
+    assert_eq!(turn("two").as_deref(), Some(r#"["one","two"]"#));
+    assert_eq!(turn("one").as_deref(), Some(r#"["one","two"]"#));
+}
+
+#[test]
 fn builds_join_those_that_a_client_set() {
     let set = |values: &str| SearchAttributes {
         indexed_fields: [(
