@@ -1,6 +1,6 @@
 //! Rows of lists and their counts, as SQLite keeps them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use perdure_kernel::{ClosedRecord, NamespaceId, Random, Timestamp, VisibilityRecord, random::SplitMix};
 use perdure_persistence::{
@@ -137,19 +137,15 @@ async fn a_listing_follows_a_bounded_number_of_closes() {
     store.close().await;
 }
 
-/// Counts and places are right also of what version 3 has written.
-#[tokio::test]
-async fn rows_of_version_3_are_counted_and_listed() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("perdure.db");
-    let mut conn = raw(&path).await;
-    for version in &perdure_schema::SQLITE.versions[..3] {
+/// A file as a version made it, with a run that is open and two that have closed, in a namespace without divisions.
+async fn file_of(version: usize, path: &Path) {
+    let mut conn = raw(path).await;
+    for version in &perdure_schema::SQLITE.versions[..version] {
         sqlx::raw_sql(version.sql).execute(&mut conn).await.unwrap();
         let note = sqlx::query("INSERT INTO schema_version(version) VALUES (?)").bind(version.number);
         note.execute(&mut conn).await.unwrap();
     }
     sqlx::raw_sql("PRAGMA application_id = 0x50524452").execute(&mut conn).await.unwrap();
-    // As version 3 wrote them: a namespace without divisions, a run open and two closed.
     for (run, status, list_time) in [(1, 1, i64::MAX), (2, 2, 5_000), (3, 2, 6_000)] {
         let row = "INSERT INTO visibility(run, scope, archetype, workflow_id, run_id, type_name, task_queue, start_time, \
              execution_time, status, list_time, history_length, history_size_bytes, execution_duration, \
@@ -157,22 +153,46 @@ async fn rows_of_version_3_are_counted_and_listed() {
              ?2, ?3, 3, 9, 5, 2)";
         sqlx::query(row).bind(run).bind(status).bind(list_time).execute(&mut conn).await.unwrap();
     }
-    conn.close().await.unwrap();
-
-    let store = open(&path).await;
-    let query = |text: &str| Query::parse(text, &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
-    let namespace = NamespaceId::from("namespace");
-    assert_eq!(store.count_visibility(&namespace, &query("ExecutionStatus = 'Completed'")).await, Ok(2));
-    let mut ids = Vec::new();
-    let mut after = None;
-    loop {
-        let page = store.list_visibility(&namespace, &query(""), after.as_ref(), 1).await.unwrap();
-        ids.extend(page.records.iter().map(|record| record.key.business.business_id.to_string()));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
+    if version >= 4 {
+        let closed = "UPDATE visibility SET closed_number = run + 10 WHERE status <> 1";
+        sqlx::raw_sql(closed).execute(&mut conn).await.unwrap();
     }
-    assert_eq!(ids, ["w1", "w3", "w2"]);
-    store.close().await;
+    sqlx::raw_sql("UPDATE run_sequence SET next_run = 4").execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// Counts and places are right also of what earlier versions have written, and stay so.
+#[tokio::test]
+async fn rows_of_earlier_versions_are_counted_and_listed() {
+    for version in [3, 4] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("perdure.db");
+        file_of(version, &path).await;
+        let store = open(&path).await;
+        let query = |text: &str| Query::parse(text, &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
+        let namespace = NamespaceId::from("namespace");
+        assert_eq!(store.count_visibility(&namespace, &query("ExecutionStatus = 'Completed'")).await, Ok(2));
+
+        let mut ids = Vec::new();
+        let mut after = None;
+        let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+        for page in 0.. {
+            let page_of = store.list_visibility(&namespace, &query(""), after.as_ref(), 1).await.unwrap();
+            ids.extend(page_of.records.iter().map(|record| record.key.business.business_id.to_string()));
+            after = page_of.next;
+            if after.is_none() {
+                break;
+            }
+            // A run that closes meanwhile came after the listing began.
+            let mut write = commit(range_id, page, None, 10);
+            let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
+            *visibility = Some(shown(page, WorkflowExecutionStatus::Completed, "A"));
+            store.commit(write).await.unwrap();
+        }
+        assert_eq!(ids, ["w1", "w3", "w2"], "version {version}");
+        assert_eq!(store.count_visibility(&namespace, &query("ExecutionStatus = 'Completed'")).await, Ok(5));
+        let found = store.verify(false).await.unwrap();
+        assert!(found.iter().all(|remains| remains.problem != "wrong_count"), "{found:?}");
+        store.close().await;
+    }
 }
