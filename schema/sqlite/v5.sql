@@ -12,8 +12,9 @@ DROP TRIGGER visibility_counted;
 DROP TRIGGER visibility_recounted;
 DROP TRIGGER visibility_uncounted;
 
--- Spans of start times, and what closed runs are measured by.
+-- Spans of times, and what closed runs are measured by.
 CREATE INDEX visibility_by_start ON visibility (scope, start_time);
+CREATE INDEX visibility_by_execution ON visibility (scope, execution_time);
 CREATE INDEX visibility_by_duration ON visibility (scope, execution_duration) WHERE execution_duration IS NOT NULL;
 CREATE INDEX visibility_by_length ON visibility (scope, history_length) WHERE history_length IS NOT NULL;
 CREATE INDEX visibility_by_size ON visibility (scope, history_size_bytes) WHERE history_size_bytes IS NOT NULL;

@@ -44,7 +44,7 @@ const SECOND: i64 = 1_000_000_000;
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// What is asked. `{mid}` is the start of the middle execution, `{late}` and `{early}` are those of some near the ends.
-const FILTERS: [&str; 34] = [
+const FILTERS: [&str; 38] = [
     "",
     "ExecutionStatus = 'Running'",
     "ExecutionStatus = 'Completed'",
@@ -66,7 +66,11 @@ const FILTERS: [&str; 34] = [
     "WorkflowId = 'order-777' OR WorkflowId = 'order-778'",
     "StartTime BETWEEN '{early}' AND '{early+}'",
     "StartTime > '{mid}' AND ExecutionStatus = 'Failed'",
+    "ExecutionTime BETWEEN '{early}' AND '{early+}'",
     "StateTransitionCount > 9",
+    "RootWorkflowId = 'order-777'",
+    "Region IS NOT NULL",
+    "Nickname IS NOT NULL",
     "ExecutionDuration > '50s'",
     "HistoryLength >= 90",
     "Region = 'region-3'",
@@ -179,6 +183,8 @@ async fn ask(store: &SqliteStore, text: &str) -> Result<String, Failure> {
         ("Urgent", Bool),
         ("Tags", KeywordList),
         ("Note", Text),
+        // Nobody has one.
+        ("Nickname", Keyword),
     ]
     .map(|(name, kind)| (name.to_owned(), kind))
     .into();

@@ -109,6 +109,7 @@ fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
 pub(super) fn index_of_spans(field: &Field) -> Option<&'static str> {
     match field {
         Field::StartTime => Some("visibility_by_start"),
+        Field::ExecutionTime => Some("visibility_by_execution"),
         Field::ExecutionDuration => Some("visibility_by_duration"),
         Field::HistoryLength => Some("visibility_by_length"),
         Field::HistorySizeBytes => Some("visibility_by_size"),
@@ -122,7 +123,6 @@ pub(super) fn index_of_spans(field: &Field) -> Option<&'static str> {
         | Field::RootWorkflowId
         | Field::RootRunId
         | Field::ExecutionStatus
-        | Field::ExecutionTime
         | Field::CloseTime
         | Field::Attribute(_) => None,
     }
@@ -237,6 +237,9 @@ pub(super) fn access<'q>(demand: &'q Filter, scope: &[u8]) -> Option<Access<'q>>
             let is_exact = phrases.iter().all(|phrase| phrase.len() == 1);
             Some(Access { is_exact, ..access })
         }
+        Filter::IsNull { field, negated: true } => by_attribute(demand, field, scope, |sql| {
+            sql.push("1");
+        }),
         Filter::Any(any) => alternatives(demand, any, scope),
         Filter::All(_)
         | Filter::Not(_)
@@ -266,16 +269,9 @@ fn alternatives<'q>(demand: &'q Filter, any: &'q [Filter], scope: &[u8]) -> Opti
     if entries.len() > ALTERNATIVES_MAX {
         return None;
     }
-    Some(Access {
-        demand,
-        index: None,
-        condition: among(&entries),
-        entries,
-        is_exact: ways.iter().all(|way| way.is_exact),
-        is_single: false,
-        is_sorted: false,
-        is_best: ways.iter().all(|way| way.is_best),
-    })
+    let is_exact = ways.iter().all(|way| way.is_exact);
+    let is_best = ways.iter().all(|way| way.is_best);
+    Some(Access { is_exact, is_best, ..by_entries(demand, entries) })
 }
 
 /// A field that is one of some values.
@@ -299,6 +295,16 @@ fn equal<'q>(demand: &'q Filter, field: &Field, values: &[Scalar], scope: &[u8])
         (Field::WorkflowType, _) => Some(by_values("visibility_by_type", "v.type_name")),
         (Field::TaskQueue, _) => Some(by_values("visibility_by_queue", "v.task_queue")),
         (Field::ParentWorkflowId, _) => Some(by_values("visibility_by_parent", "v.parent_workflow_id")),
+        (Field::RootWorkflowId, _) => {
+            let below = column_entries("visibility_by_root", scope, |sql| {
+                sql.push("v.root_workflow_id IN ").list(values.iter().map(bind));
+            });
+            // The root itself.
+            let above = column_entries("visibility_by_workflow", scope, |sql| {
+                sql.push("v.workflow_id IN ").list(values.iter().map(bind)).push(" AND v.root_workflow_id IS NULL");
+            });
+            Some(Access { is_best: true, ..by_entries(demand, vec![below, above]) })
+        }
         (Field::ExecutionStatus, [Scalar::Int(status)]) if ![1, 2, 6].contains(status) => {
             // The second half is how SQLite knows that the partial index has them all.
             let access = by_column(demand, "visibility_by_outcome", scope, |sql| {
@@ -365,6 +371,20 @@ fn by_column<'q>(demand: &'q Filter, index: &'static str, scope: &[u8], conditio
     }
 }
 
+/// Entries of several indexes, or of that of attributes.
+fn by_entries(demand: &Filter, entries: Vec<Sql>) -> Access<'_> {
+    Access {
+        demand,
+        index: None,
+        condition: among(&entries),
+        entries,
+        is_exact: true,
+        is_single: false,
+        is_sorted: false,
+        is_best: false,
+    }
+}
+
 /// Entries of the index of attributes; `None` for what is none.
 fn by_attribute<'q>(
     demand: &'q Filter,
@@ -377,15 +397,6 @@ fn by_attribute<'q>(
     entries.push(" FROM visibility_attribute INDEXED BY visibility_attribute_by_value WHERE scope = ");
     entries.bind(Bind::Blob(scope.to_vec())).push(" AND field = ").text(&stored_field(attribute)).push(" AND ");
     condition(&mut entries);
-    let entries = vec![entries];
-    Some(Access {
-        demand,
-        index: None,
-        condition: among(&entries),
-        entries,
-        is_exact: true,
-        is_single: !matches!(field.kind(), Kind::KeywordList | Kind::Text),
-        is_sorted: false,
-        is_best: false,
-    })
+    let is_single = !matches!(field.kind(), Kind::KeywordList | Kind::Text);
+    Some(Access { is_single, ..by_entries(demand, vec![entries]) })
 }

@@ -45,9 +45,9 @@ impl Counted {
         }
     }
 
-    /// Whether a row can be changed from the one to the other where it stands: else it is written anew.
-    pub(super) fn is_in_place_of(&self, other: &Self) -> bool {
-        (&self.scope, &self.type_name, &self.task_queue) == (&other.scope, &other.type_name, &other.task_queue)
+    /// What stays while a run goes from status to status.
+    pub(super) fn status_aside(&self) -> (&[u8], &str, &str) {
+        (&self.scope, &self.type_name, &self.task_queue)
     }
 }
 

@@ -19,7 +19,8 @@ use super::{
 };
 
 static BEFORE: Repeated = Repeated::new(
-    "SELECT run, scope, type_name, task_queue, status, list_time, closed_number FROM visibility WHERE run IN (",
+    "SELECT run, scope, type_name, task_queue, status, execution_time, list_time, closed_number FROM visibility \
+     WHERE run IN (",
     "?",
     ")",
 );
@@ -30,7 +31,7 @@ static PUT: Repeated = Repeated::new(
      status, list_time, history_length, history_size_bytes, execution_duration, state_transition_count, \
      closed_number) VALUES ",
     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    " ON CONFLICT(run) DO UPDATE SET execution_time = excluded.execution_time, memo = excluded.memo, \
+    " ON CONFLICT(run) DO UPDATE SET memo = excluded.memo, \
      attributes = excluded.attributes, status = excluded.status, list_time = excluded.list_time, \
      history_length = excluded.history_length, history_size_bytes = excluded.history_size_bytes, \
      execution_duration = excluded.execution_duration, state_transition_count = excluded.state_transition_count, \
@@ -58,6 +59,7 @@ pub(in crate::sqlite) struct VisibilityRows<'a> {
 /// What a row was before it is written.
 struct Before {
     counted: Counted,
+    execution_time: i64,
     is_closed: bool,
     closed_number: Option<i64>,
 }
@@ -141,7 +143,7 @@ impl<'a> VisibilityRows<'a> {
                 closed_number = Some(last_close);
             }
             if let Some(before) = before {
-                if !before.counted.is_in_place_of(&now) {
+                if !before.stays(&now, record) {
                     changes.removed_rows.push(*run);
                 }
                 if write.attributes_changed {
@@ -164,6 +166,11 @@ impl<'a> VisibilityRows<'a> {
 }
 
 impl Before {
+    /// Whether the row can be changed where it stands: else it is written anew.
+    fn stays(&self, now: &Counted, record: &VisibilityRecord) -> bool {
+        self.counted.status_aside() == now.status_aside() && self.execution_time == record.execution_time.as_nanos()
+    }
+
     fn decode(row: &SqliteRow) -> sqlx::Result<(i64, Self)> {
         let counted = Counted {
             scope: row.try_get(1)?,
@@ -171,8 +178,8 @@ impl Before {
             task_queue: row.try_get(3)?,
             status: row.try_get(4)?,
         };
-        let is_closed = row.try_get::<i64, _>(5)? != i64::MAX;
-        Ok((row.try_get(0)?, Self { counted, is_closed, closed_number: row.try_get(6)? }))
+        let (execution_time, is_closed) = (row.try_get(5)?, row.try_get::<i64, _>(6)? != i64::MAX);
+        Ok((row.try_get(0)?, Self { counted, execution_time, is_closed, closed_number: row.try_get(7)? }))
     }
 }
 
