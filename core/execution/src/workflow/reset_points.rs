@@ -25,10 +25,9 @@ pub(super) fn record(
     at: Timestamp,
 ) {
     let build_id = done.worker_version.as_ref().map_or("", |version| &version.build_id);
-    let build = if build_id.is_empty() { &done.binary_checksum } else { build_id };
     let points = &mut state.record.auto_reset_points;
-    let known = |point: &ResetPointInfo| point.build_id == *build || point.binary_checksum == *build;
-    if build.is_empty() || points.iter().any(known) {
+    let known = |point: &ResetPointInfo| point.build_id == build_id && point.binary_checksum == done.binary_checksum;
+    if (build_id.is_empty() && done.binary_checksum.is_empty()) || points.iter().any(known) {
         return;
     }
     if points.len() >= POINTS_MAX {
