@@ -60,6 +60,8 @@ pub enum Setting {
     Time(Duration),
     /// Addresses of callbacks.
     Addresses(Vec<AddressRule>),
+    /// Names.
+    Names(Vec<String>),
 }
 
 /// A Rust type that a [`Setting`] can hold.
@@ -73,6 +75,7 @@ type Ratio = f64;
 type Switch = bool;
 type Time = Duration;
 type Addresses = Vec<AddressRule>;
+type Names = Vec<String>;
 
 /// Makes the constant and the line of the table for each key.
 macro_rules! served {
@@ -197,6 +200,7 @@ served! {
     DELETION_RATE: Count, "frontend.deleteNamespaceDeleteActivityRPS", Global, 100, Any, "executions of a deleted namespace that are removed each second; 0 is no limit";
     DELETION_PAGE: Count, "frontend.deleteNamespaceDeletePageSize", Global, 1000, Positive, "executions of a deleted namespace that are looked for at a time";
     DELETION_DELAY: Time, "frontend.deleteNamespaceNamespaceDeleteDelay", Global, secs(0), Any, "how long a deleted namespace is kept when nothing is left in it";
+    PROTECTED_NAMESPACES: Names, "worker.protectedNamespaces", Global, Vec::new(), Any, "namespaces that cannot be deleted";
     /// On, where Temporal's is off: that one looks at no lists.
     SCAVENGER: Switch, "worker.executionsScannerEnabled", Global, true, Any, "whether executions, histories and lists are held against each other twice a day";
     /// 1000, where Temporal's is 10: a look costs a few reads of an embedded database.
@@ -244,6 +248,7 @@ impl Served {
             Setting::Switch(_) => value.as_bool().map(Setting::Switch).ok_or("true or false"),
             Setting::Time(_) => value.as_duration().map(Setting::Time),
             Setting::Addresses(_) => value.as_addresses().map(Setting::Addresses),
+            Setting::Names(_) => value.as_names().map(Setting::Names).ok_or("a list of names"),
         }?;
         match self.range {
             Range::Positive if setting.is_zero() => Err("a value above 0"),
@@ -257,7 +262,7 @@ impl Setting {
         match self {
             Self::Count(value) => *value == 0,
             Self::Ratio(value) => *value == 0.0,
-            Self::Switch(_) | Self::Addresses(_) => false,
+            Self::Switch(_) | Self::Addresses(_) | Self::Names(_) => false,
             Self::Time(value) => value.is_zero(),
         }
     }
@@ -277,6 +282,7 @@ impl fmt::Display for Setting {
                     .map(|rule| format!("{{Pattern: {:?}, AllowInsecure: {}}}", rule.pattern, rule.allow_insecure));
                 write!(f, "[{}]", shown.collect::<Vec<_>>().join(", "))
             }
+            Self::Names(names) => write!(f, "{names:?}"),
         }
     }
 }
@@ -291,7 +297,7 @@ macro_rules! setting_types {
     };
 }
 
-setting_types!(Count: usize, Ratio: f64, Switch: bool, Time: Duration, Addresses: Vec<AddressRule>);
+setting_types!(Count: usize, Ratio: f64, Switch: bool, Time: Duration, Addresses: Vec<AddressRule>, Names: Vec<String>);
 
 /// The table's index of a key, by name in any case.
 pub(crate) fn slot(name: &str) -> Option<usize> {
@@ -323,6 +329,7 @@ mod tests {
                 Setting::Switch(_) => "bool",
                 Setting::Time(_) => "duration",
                 Setting::Addresses(_) => "struct",
+                Setting::Names(_) => "list<string>",
             };
             assert_eq!(known.kind, kind, "{}", served.name);
             // The look-ups know these three scopes.

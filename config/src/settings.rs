@@ -305,6 +305,11 @@ impl Settings {
         self.value(served::DELETION_DELAY, At::Server)
     }
 
+    /// Namespaces that cannot be deleted.
+    pub fn protected_namespaces(&self) -> Vec<String> {
+        self.value(served::PROTECTED_NAMESPACES, At::Server)
+    }
+
     /// Shortest retention that a namespace may have.
     pub fn retention_min(&self) -> Duration {
         self.value(served::RETENTION_MIN, At::Server)
@@ -363,6 +368,7 @@ mod tests {
 
     #[test]
     fn every_key_has_a_default_of_its_type() {
+        use perdure_kernel::AddressRule;
         // `get` cannot miss for a constant of the table: each kind reads its own default.
         for served in SERVED {
             let read = match &served.default {
@@ -370,7 +376,8 @@ mod tests {
                 Setting::Ratio(_) => f64::read(&served.default).is_some(),
                 Setting::Switch(_) => bool::read(&served.default).is_some(),
                 Setting::Time(_) => Duration::read(&served.default).is_some(),
-                Setting::Addresses(_) => Vec::read(&served.default).is_some(),
+                Setting::Addresses(_) => Vec::<AddressRule>::read(&served.default).is_some(),
+                Setting::Names(_) => Vec::<String>::read(&served.default).is_some(),
             };
             assert!(read, "{}", served.name);
         }

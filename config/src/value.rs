@@ -86,6 +86,13 @@ impl Value {
         Ok(rules)
     }
 
+    /// A list of texts.
+    pub(crate) fn as_names(&self) -> Option<Vec<String>> {
+        let Self::List(entries) = self else { return None };
+        let text = |entry: &Self| if let Self::Text(text) = entry { Some(text.clone()) } else { None };
+        entries.iter().map(text).collect()
+    }
+
     /// A duration: text with units, or a number of seconds.
     pub(crate) fn as_duration(&self) -> Result<Duration, &'static str> {
         match self {

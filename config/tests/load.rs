@@ -261,6 +261,7 @@ fn every_served_key_can_be_set() {
                     served::Setting::Addresses(_) => {
                         Value::List(vec![Value::Map(vec![("pattern".into(), Value::Text("77".into()))])])
                     }
+                    served::Setting::Names(_) => Value::List(vec![Value::Text("77".into())]),
                 },
             )],
             ..Sources::default()

@@ -16,7 +16,7 @@ use perdure_frontend::{ClusterInfo, Frontend, FrontendParts, FrontendSettings, N
 use perdure_history::{History, HistoryParts, HistorySettings};
 use perdure_kernel::{Clock, ErrorKind, ServiceError, ServiceResult};
 use perdure_matching::{Matching, MatchingParts, QueueSettings};
-use perdure_namespace::Namespaces;
+use perdure_namespace::{DeletionRules, Namespaces};
 use perdure_outbound::HttpSender;
 use perdure_persistence::{SeparateVisibility, SharedStore, VisibilityStore};
 use perdure_proto::api::enums::{IndexedValueType, TaskQueueType};
@@ -231,9 +231,12 @@ async fn namespaces(
         settings,
         limits,
         new_id: cluster::ids(seed.rotate_left(49)),
-        delete_delay: {
+        deletions: {
             let config = config.clone();
-            Arc::new(move || config.settings().deletion_delay())
+            Arc::new(move || {
+                let settings = config.settings();
+                DeletionRules { delay: settings.deletion_delay(), protected: settings.protected_namespaces() }
+            })
         },
         stage: NAMESPACE_STAGE,
     };

@@ -178,6 +178,20 @@ async fn nothing_of_it_is_left() {
 
 /// Only here: a server that stops half-way goes on when it starts again.
 #[tokio::test]
+async fn a_protected_namespace_stays() {
+    let server = Server::with(&[("worker.protectedNamespaces", r#"["kept"]"#)]).await;
+    register(&server, "kept").await;
+    let id = id_of(&server, "kept").await;
+    let by_id = os::DeleteNamespaceRequest { namespace_id: id.clone(), ..Default::default() };
+    let text = "namespace kept is protected from deletion";
+    for answer in [delete(&server, "kept").await.map(drop), server.operator().delete_namespace(by_id).await.map(drop)] {
+        refused(answer, Code::FailedPrecondition, "", text);
+    }
+    assert_eq!(id_of(&server, "kept").await, id);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_deletion_outlives_its_server() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("perdure.db");

@@ -37,6 +37,18 @@ pub(crate) fn delay(request: &DeleteNamespaceRequest, default: Duration) -> Dura
     }
 }
 
+/// Refuses to delete what must stay.
+pub(crate) fn check(row: &NamespaceRow, protected: &[String]) -> ServiceResult<()> {
+    let refused = |text: String| Err(ServiceError::new(ErrorKind::FailedPrecondition, text));
+    if row.name == SYSTEM_NAMESPACE {
+        return refused("unable to delete system namespace".to_owned());
+    }
+    if protected.contains(&row.name) {
+        return refused(format!("namespace {} is protected from deletion", row.name));
+    }
+    Ok(())
+}
+
 /// Marks a namespace and gives the name that it has from now on: the old one with the first letters of the id.
 /// A namespace that is marked already keeps its mark.
 pub(crate) fn mark(
@@ -45,12 +57,9 @@ pub(crate) fn mark(
     letters: usize,
     delay: Duration,
     now: Timestamp,
-) -> ServiceResult<(String, Edit)> {
-    if row.name == SYSTEM_NAMESPACE {
-        return Err(ServiceError::new(ErrorKind::FailedPrecondition, "unable to delete system namespace"));
-    }
+) -> (String, Edit) {
     if record.deletion.is_some() {
-        return Ok((row.name.clone(), Edit::Same));
+        return (row.name.clone(), Edit::Same);
     }
     record.state = NamespaceState::Deleted.into();
     record.deletion = Some(records::NamespaceDeletion {
@@ -59,7 +68,7 @@ pub(crate) fn mark(
         remove_at: (now + delay).as_nanos(),
     });
     let suffix: String = row.id.as_str().chars().take(letters).collect();
-    Ok((format!("{}-deleted-{suffix}", row.name), Edit::Changed))
+    (format!("{}-deleted-{suffix}", row.name), Edit::Changed)
 }
 
 /// Numbers of letters to try, until a name is free.

@@ -23,7 +23,7 @@ mod snapshots;
 mod update;
 mod write;
 
-pub use service::{DelaySource, Namespaces, Options, Settings};
+pub use service::{DeletionRules, DeletionRulesSource, Namespaces, Options, Settings};
 pub use snapshots::LimitsSource;
 
 /// Name of the namespace that the server keeps for its own workflows.

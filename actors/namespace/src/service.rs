@@ -73,15 +73,24 @@ pub struct Options {
     pub limits: LimitsSource,
     /// Makes ids: UUIDs as text.
     pub new_id: Arc<dyn Fn() -> String + Send + Sync>,
-    /// How long a namespace that is being deleted is kept when nothing is left in it and the request does not
-    /// say (`frontend.deleteNamespaceNamespaceDeleteDelay`).
-    pub delete_delay: DelaySource,
+    /// What holds for deletions.
+    pub deletions: DeletionRulesSource,
     /// When the actor is stopped: see [`Supervision::stage`].
     pub stage: u32,
 }
 
-/// Gives a delay that is in force.
-pub type DelaySource = Arc<dyn Fn() -> Duration + Send + Sync>;
+/// What holds for deletions of namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeletionRules {
+    /// How long a namespace that is being deleted is kept when nothing is left in it and the request does not
+    /// say (`frontend.deleteNamespaceNamespaceDeleteDelay`).
+    pub delay: Duration,
+    /// Names of namespaces that cannot be deleted (`worker.protectedNamespaces`).
+    pub protected: Vec<String>,
+}
+
+/// Gives the rules that are in force.
+pub type DeletionRulesSource = Arc<dyn Fn() -> DeletionRules + Send + Sync>;
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +103,7 @@ pub struct Namespaces {
     shared: Arc<Shared>,
     settings: Settings,
     new_id: Arc<dyn Fn() -> String + Send + Sync>,
-    delete_delay: DelaySource,
+    deletions: DeletionRulesSource,
     system: ActorSystem,
     actor: ActorRef<Msg>,
 }
@@ -112,7 +121,7 @@ impl Namespaces {
     ///
     /// The store fails.
     pub async fn start(system: &ActorSystem, options: Options) -> ServiceResult<Self> {
-        let Options { store, settings, limits, new_id, delete_delay, stage } = options;
+        let Options { store, settings, limits, new_id, deletions, stage } = options;
         let shared = Arc::new(Shared {
             store,
             snapshots: Snapshots::new(limits),
@@ -124,7 +133,7 @@ impl Namespaces {
             let shared = Arc::clone(&shared);
             move || NamespaceActor::new(Arc::clone(&shared))
         });
-        let namespaces = Self { shared, settings, new_id, delete_delay, system: system.clone(), actor };
+        let namespaces = Self { shared, settings, new_id, deletions, system: system.clone(), actor };
         namespaces.ensure_system().await?;
         Ok(namespaces)
     }
@@ -326,13 +335,16 @@ impl NamespaceService for Namespaces {
     async fn delete(&self, request: os::DeleteNamespaceRequest) -> ServiceResult<os::DeleteNamespaceResponse> {
         let Shared { store, snapshots, .. } = &*self.shared;
         let (wanted, now) = (delete::wanted(&request)?, self.now());
-        let delay = delete::delay(&request, (self.delete_delay)());
+        let rules = (self.deletions)();
+        let delay = delete::delay(&request, rules.delay);
         // From now on by id: the name changes hands.
         let id = wanted.read(store).await?.id;
         let mut refusal = fault::not_found(id.as_str());
         for letters in delete::suffixes(&id) {
-            let mark =
-                |row: &NamespaceRow, record: &mut records::Namespace| delete::mark(row, record, letters, delay, now);
+            let mark = |row: &NamespaceRow, record: &mut records::Namespace| {
+                delete::check(row, &rules.protected)?;
+                Ok(delete::mark(row, record, letters, delay, now))
+            };
             match write::rewrite(store, snapshots, Wanted::Id(id.as_str()), mark).await {
                 Ok(entry) => {
                     let name = entry.namespace.name.clone();

@@ -13,7 +13,7 @@ use std::{
 };
 
 use perdure_kernel::{ErrorKind, Limits, Random, ServiceError, Timestamp, random::SplitMix};
-use perdure_namespace::{LimitsSource, Namespaces, Options, SYSTEM_NAMESPACE, Settings};
+use perdure_namespace::{DeletionRules, LimitsSource, Namespaces, Options, SYSTEM_NAMESPACE, Settings};
 use perdure_persistence::{
     Operation, SharedStore, StoreResult,
     decorator::{Decorated, FaultInjection, FaultStore, Interceptor, MethodFaults, StoreFaults},
@@ -71,7 +71,7 @@ async fn node_with(store: &SharedStore, seed: u64, limits: LimitsSource) -> Name
         settings: Settings::default(),
         limits,
         new_id: ids(seed),
-        delete_delay: Arc::new(|| Duration::ZERO),
+        deletions: Arc::new(|| DeletionRules { protected: vec!["kept".to_owned()], ..DeletionRules::default() }),
         stage: 1,
     };
     Namespaces::start(&system, options).await.unwrap()
