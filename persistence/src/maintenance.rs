@@ -12,7 +12,7 @@ pub struct Remains {
     pub problem: &'static str,
     /// What and how much, in words.
     pub text: String,
-    /// Whether it is removed now.
+    /// Whether it is removed, or put right, now.
     pub removed: bool,
 }
 

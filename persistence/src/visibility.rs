@@ -3,7 +3,7 @@
 //! Rows are written by the commits of shards: an [`crate::shard::ExecutionOp::Put`] may bring a record, and
 //! a removed run takes its row with it. So what a commit has acknowledged, the next list shows.
 
-use std::cmp::Reverse;
+use std::{borrow::Borrow, cmp::Reverse, collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use perdure_kernel::{NamespaceId, Timestamp, VisibilityRecord};
@@ -71,6 +71,17 @@ impl Page {
         let next = key.filter(|_| records.len() == limit).map(|key| Position { snapshot: Some(snapshot), key });
         Self { records, next }
     }
+}
+
+/// The open section of a page: runs that are open, and those that have closed since the listing began, as if they still
+/// were, at most `limit`. Who closed between the two questions is in both: what it is now is kept.
+pub fn open_section<R: Borrow<VisibilityRecord>>(open: Vec<R>, closed_since: Vec<R>, limit: usize) -> Vec<R> {
+    let place = |record: &VisibilityRecord| (Reverse(record.start_time), Arc::clone(&record.key.run_id));
+    let mut records: Vec<R> = closed_since.into_iter().chain(open).collect();
+    // Stable: of one run, the closed comes first.
+    records.sort_by_cached_key(|record| place(record.borrow()));
+    let mut known = HashSet::new();
+    records.into_iter().filter(|record| known.insert(record.borrow().key.clone())).take(limit).collect()
 }
 
 /// Reads of visibility. Every query is about one namespace.

@@ -71,7 +71,7 @@ async fn node_with(store: &SharedStore, seed: u64, limits: LimitsSource) -> Name
         settings: Settings::default(),
         limits,
         new_id: ids(seed),
-        deletions: Arc::new(|| DeletionRules { protected: vec!["kept".to_owned()], ..DeletionRules::default() }),
+        deletions: Arc::new(DeletionRules::default),
         stage: 1,
     };
     Namespaces::start(&system, options).await.unwrap()

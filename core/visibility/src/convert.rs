@@ -4,7 +4,7 @@ use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value};
 
 use crate::{
     Comparison, Field, Filter, GroupBy, Kind, Names, Query, QueryError, Scalar,
-    dialect::{NOT_STARTS_WITH, STARTS_WITH},
+    dialect::{NOT_STARTS_WITH, STARTS_WITH, compares},
     literal::{self, Literal, go_quoted},
     syntax, text,
 };
@@ -374,14 +374,7 @@ fn go_type(expr: &Expr) -> &'static str {
         Expr::BinaryOp { op, .. } => match op {
             BinaryOperator::And => "*sqlparser.AndExpr",
             BinaryOperator::Or => "*sqlparser.OrExpr",
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-            | BinaryOperator::Spaceship
-            | BinaryOperator::Custom(_) => "*sqlparser.ComparisonExpr",
+            op if compares(op) => "*sqlparser.ComparisonExpr",
             _ => "*sqlparser.BinaryExpr",
         },
         Expr::Like { .. } | Expr::RLike { .. } | Expr::InList { .. } | Expr::InSubquery { .. } => {

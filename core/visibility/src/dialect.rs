@@ -311,19 +311,7 @@ fn is_arithmetic(token: &Token) -> bool {
 fn is_condition(expr: &Expr) -> bool {
     match expr {
         Expr::UnaryOp { op, .. } => *op == UnaryOperator::Not,
-        Expr::BinaryOp { op, .. } => matches!(
-            op,
-            BinaryOperator::And
-                | BinaryOperator::Or
-                | BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
-                | BinaryOperator::LtEq
-                | BinaryOperator::Gt
-                | BinaryOperator::GtEq
-                | BinaryOperator::Spaceship
-                | BinaryOperator::Custom(_)
-        ),
+        Expr::BinaryOp { op, .. } => matches!(op, BinaryOperator::And | BinaryOperator::Or) || compares(op),
         Expr::Like { .. }
         | Expr::RLike { .. }
         | Expr::InList { .. }
@@ -338,6 +326,21 @@ fn is_condition(expr: &Expr) -> bool {
         | Expr::IsNotFalse(_) => true,
         _ => false,
     }
+}
+
+/// Whether an operator compares two values.
+pub(crate) fn compares(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+            | BinaryOperator::Spaceship
+            | BinaryOperator::Custom(_)
+    )
 }
 
 fn is_starts_with(word: &Word) -> bool {

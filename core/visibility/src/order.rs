@@ -25,4 +25,9 @@ impl SortKey {
             run_id: record.key.run_id.to_string(),
         }
     }
+
+    /// Whether it is among what is open.
+    pub fn is_open(&self) -> bool {
+        self.close_time == Reverse(Timestamp::MAX)
+    }
 }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use perdure_kernel::{ClosedRecord, NamespaceId, Random, Timestamp, VisibilityRecord, random::SplitMix};
 use perdure_persistence::{
     ClusterStore, MaintenanceStore, ShardStore, VisibilityStore,
-    shard::{CurrentRunWrite, ExecutionOp, VisibilityWrite},
+    shard::{CurrentRunWrite, ExecutionOp, ShardCommit, VisibilityWrite},
     visibility::CLOSES_FOLLOWED_MAX,
 };
+use perdure_persistence_sql::SqliteStore;
 use perdure_proto::api::enums::WorkflowExecutionStatus;
 use perdure_visibility::{Names, Query};
 use sqlx::Connection;
@@ -40,6 +41,28 @@ fn shown(n: u32, status: WorkflowExecutionStatus, type_name: &str) -> Visibility
     VisibilityWrite { record: Box::new(record), attributes_changed: true }
 }
 
+/// A commit of a run that lists show.
+fn showing(
+    range_id: i64,
+    n: u32,
+    expected: Option<i64>,
+    status: WorkflowExecutionStatus,
+    type_name: &str,
+) -> ShardCommit {
+    let mut write = commit(range_id, n, expected, 10);
+    let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
+    *visibility = Some(shown(n, status, type_name));
+    write
+}
+
+/// Shows runs that are open, from 0 on.
+async fn show_open(store: &SqliteStore, runs: u32) {
+    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
+    for n in 0..runs {
+        store.commit(showing(range_id, n, None, WorkflowExecutionStatus::Running, "A")).await.unwrap();
+    }
+}
+
 /// What is kept is what counting gives, whatever was written, changed and removed.
 #[tokio::test]
 async fn kept_counts_are_those_of_the_rows() {
@@ -53,15 +76,14 @@ async fn kept_counts_are_those_of_the_rows() {
     for _ in 0..60 {
         let n = u32::try_from(random.below(40)).unwrap();
         let held = &mut versions[n as usize];
-        let mut write = commit(range_id, n, (*held > 0).then_some(*held), 10);
+        let expected = (*held > 0).then_some(*held);
         let status = [Running, Completed, Failed][usize::try_from(random.below(3)).unwrap()];
+        let mut write = showing(range_id, n, expected, status, ["A", "B"][n as usize % 2]);
         if *held > 0 && random.below(4) == 0 {
             write.executions[0].op = ExecutionOp::Delete;
             write.executions[0].current = Some(CurrentRunWrite { expected: Some("run".into()), run_id: None });
             *held = 0;
         } else {
-            let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
-            *visibility = Some(shown(n, status, ["A", "B"][n as usize % 2]));
             *held += 1;
         }
         store.commit(write).await.unwrap();
@@ -82,13 +104,7 @@ async fn wrong_counts_are_found_and_mended() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("perdure.db");
     let store = open(&path).await;
-    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
-    for n in 0..5 {
-        let mut write = commit(range_id, n, None, 10);
-        let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
-        *visibility = Some(shown(n, WorkflowExecutionStatus::Running, "A"));
-        store.commit(write).await.unwrap();
-    }
+    show_open(&store, 5).await;
     assert_eq!(store.verify(false).await, Ok(Vec::new()));
     let spoil = "UPDATE visibility_count SET number = number + 3 WHERE task_queue = 'queue-1'; \
                  DELETE FROM visibility_count WHERE task_queue = 'queue-2'";
@@ -108,13 +124,7 @@ async fn a_listing_follows_a_bounded_number_of_closes() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("perdure.db");
     let store = open(&path).await;
-    let range_id = store.acquire_shard(SHARD, "me").await.unwrap().range_id;
-    for n in 0..4 {
-        let mut write = commit(range_id, n, None, 10);
-        let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
-        *visibility = Some(shown(n, WorkflowExecutionStatus::Running, "A"));
-        store.commit(write).await.unwrap();
-    }
+    show_open(&store, 4).await;
     let namespace = key(0).business.namespace_id;
     let query = Query::parse("", &Names { custom: &BTreeMap::new(), archetype: None }).unwrap();
     let first = store.list_visibility(&namespace, &query, None, 2).await.unwrap();
@@ -184,10 +194,7 @@ async fn rows_of_earlier_versions_are_counted_and_listed() {
                 break;
             }
             // A run that closes meanwhile came after the listing began.
-            let mut write = commit(range_id, page, None, 10);
-            let ExecutionOp::Put { visibility, .. } = &mut write.executions[0].op else { unreachable!() };
-            *visibility = Some(shown(page, WorkflowExecutionStatus::Completed, "A"));
-            store.commit(write).await.unwrap();
+            store.commit(showing(range_id, page, None, WorkflowExecutionStatus::Completed, "A")).await.unwrap();
         }
         assert_eq!(ids, ["w1", "w3", "w2"], "version {version}");
         assert_eq!(store.count_visibility(&namespace, &query("ExecutionStatus = 'Completed'")).await, Ok(5));

@@ -19,7 +19,7 @@ use super::{Enough, Part, RECORDS_AT_ONCE};
 use crate::{
     Operation, StoreResult,
     memory::{MemoryStore, lock},
-    visibility::{CLOSES_FOLLOWED_MAX, Page, Position, Snapshot, VisibilityStore},
+    visibility::{CLOSES_FOLLOWED_MAX, Page, Position, Snapshot, VisibilityStore, open_section},
 };
 
 /// The place before everything that stands at a close time.
@@ -111,22 +111,15 @@ impl MemoryStore {
         key: &SortKey,
         limit: usize,
     ) -> Option<Page> {
-        let is_open = key.close_time == Reverse(Timestamp::MAX);
         let mut open = Vec::new();
-        if is_open {
+        if key.is_open() {
             open = self.sorted(namespace, query, Part::Open, Some(key), limit);
-            open.extend(self.closed_since(namespace, query, snapshot.closes, key)?);
-            open.sort_by(|a, b| (Reverse(a.start_time), &a.key.run_id).cmp(&(Reverse(b.start_time), &b.key.run_id)));
-            // Of one that closed between the two questions there are two: what it is now comes last.
-            open.reverse();
-            open.dedup_by(|earlier, later| earlier.key == later.key);
-            open.reverse();
-            open.truncate(limit);
+            open = open_section(open, self.closed_since(namespace, query, snapshot.closes, key)?, limit);
         }
         let mut closed = Vec::new();
         if open.len() < limit {
             let first = start_of(snapshot.newest_close);
-            let key = if is_open { &first } else { key };
+            let key = if key.is_open() { &first } else { key };
             closed = self.sorted(namespace, query, Part::ClosedUpTo(snapshot.closes), Some(key), limit - open.len());
         }
         Some(Page::of_sections(owned(open), owned(closed), limit, snapshot))

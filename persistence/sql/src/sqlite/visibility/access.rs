@@ -58,9 +58,9 @@ impl Access<'_> {
 /// `SELECT what FROM .. UNION ALL SELECT what FROM ..`.
 fn union(what: &str, entries: &[Sql]) -> Sql {
     let mut sql = Sql::default();
-    for (index, entries) in entries.iter().enumerate() {
-        sql.push(if index > 0 { " UNION ALL SELECT " } else { "SELECT " }).push(what).append(entries.clone());
-    }
+    sql.joined(entries, " UNION ALL ", |sql, entries| {
+        sql.push("SELECT ").push(what).append(entries.clone());
+    });
     sql
 }
 
@@ -89,12 +89,7 @@ pub(super) fn demands<'q>(query: &'q Query, division: Option<&str>) -> Vec<&'q F
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    all.iter().filter(|filter| !asks_for_division(filter, division)).collect()
-}
-
-/// Whether a demand asks no more than that records are of `division`.
-fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
-    let demand = match division {
+    let for_division = match division {
         None => Filter::IsNull { field: Field::division(), negated: false },
         Some(division) => Filter::Compare {
             field: Field::division(),
@@ -102,7 +97,7 @@ fn asks_for_division(filter: &Filter, division: Option<&str>) -> bool {
             value: Scalar::Keyword(division.to_owned()),
         },
     };
-    *filter == demand
+    all.iter().filter(|filter| **filter != for_division).collect()
 }
 
 /// The index of a column that is asked for by spans.

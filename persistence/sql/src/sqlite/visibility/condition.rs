@@ -50,15 +50,27 @@ impl Sql {
         self
     }
 
+    /// What `add` adds for each item, with `between` between them.
+    pub(super) fn joined<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        between: &str,
+        mut add: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.push(between);
+            }
+            add(self, item);
+        }
+        self
+    }
+
     /// `(?, ?, ..)`.
     pub(super) fn list(&mut self, values: impl IntoIterator<Item = Bind>) -> &mut Self {
-        self.push("(");
-        for (index, value) in values.into_iter().enumerate() {
-            if index > 0 {
-                self.push(", ");
-            }
-            self.bind(value);
-        }
+        self.push("(").joined(values, ", ", |sql, value| {
+            sql.bind(value);
+        });
         self.push(")")
     }
 }
@@ -100,14 +112,13 @@ pub(super) fn condition(filter: &Filter, sql: &mut Sql) {
         }
         Filter::Mentions { field, negated, phrases } => {
             sql.push(not(*negated)).push("(");
-            for (index, phrase) in phrases.iter().enumerate() {
-                sql.push(if index > 0 { " OR " } else { "" });
+            sql.joined(phrases, " OR ", |sql, phrase| {
                 if phrase.is_empty() {
                     sql.push("0")
                 } else {
                     words(field, phrase, sql)
                 };
-            }
+            });
             sql.push(")");
         }
         Filter::IsNull { field, negated } => match field {
@@ -127,12 +138,7 @@ pub(super) fn condition(filter: &Filter, sql: &mut Sql) {
 }
 
 fn joined(filters: &[Filter], between: &str, sql: &mut Sql) {
-    sql.push("(");
-    for (index, filter) in filters.iter().enumerate() {
-        sql.push(if index > 0 { between } else { "" });
-        condition(filter, sql);
-    }
-    sql.push(")");
+    sql.push("(").joined(filters, between, |sql, filter| condition(filter, sql)).push(")");
 }
 
 /// Whether the words stand in a text one after the other.

@@ -16,7 +16,9 @@ pub(super) fn count(query: &Query, division: Option<&str>, scope: &[u8]) -> Opti
         && let Some(index) = index_of_spans(field)
         && demands.iter().all(|filter| is_span(filter, field))
     {
-        sql.append(column_entries(index, scope, |sql| spans(&demands, sql)));
+        sql.append(column_entries(index, scope, |sql| {
+            sql.joined(&demands, " AND ", |sql, filter| condition(filter, sql));
+        }));
         return Some(sql);
     }
     if !demands.is_empty() && demands.iter().all(|filter| is_span(filter, &Field::CloseTime)) {
@@ -49,21 +51,16 @@ pub(super) fn count_by_attributes(query: &Query, division: Option<&str>, first: 
     }
     let mut sql = Sql::default();
     // `v`, as conditions call the rows.
-    sql.push("SELECT count(*) FROM (").append(distinct_runs(&first.entries)).push(") AS v WHERE 1");
+    sql.push("SELECT count(*) FROM (SELECT DISTINCT run");
+    sql.joined(&first.entries, " UNION SELECT run", |sql, entries| {
+        sql.append(entries.clone());
+    });
+    sql.push(") AS v WHERE 1");
     for demand in demands.iter().filter(|demand| !std::ptr::eq(**demand, first.demand)) {
         sql.push(" AND ");
         condition(demand, &mut sql);
     }
     Some(sql)
-}
-
-/// The runs of entries, each once.
-fn distinct_runs(entries: &[Sql]) -> Sql {
-    let mut sql = Sql::default();
-    for (index, entries) in entries.iter().enumerate() {
-        sql.push(if index > 0 { " UNION SELECT run" } else { "SELECT DISTINCT run" }).append(entries.clone());
-    }
-    sql
 }
 
 /// Whether a filter asks about search attributes and nothing else.
@@ -90,11 +87,4 @@ fn is_bounded_above(span: &Filter) -> bool {
 fn is_span(filter: &Filter, of: &Field) -> bool {
     matches!(filter, Filter::Compare { field, comparison, .. } if field == of && *comparison != Comparison::NotEqual)
         || matches!(filter, Filter::Between { field, negated: false, .. } if field == of)
-}
-
-fn spans(demands: &[&Filter], sql: &mut Sql) {
-    for (index, filter) in demands.iter().enumerate() {
-        sql.push(if index > 0 { " AND " } else { "" });
-        condition(filter, sql);
-    }
 }

@@ -4,12 +4,12 @@
 //! for what had closed before. Each question is a statement of its own; what changes from one to the next goes
 //! from the open to the closed, so asking in that order misses nothing, and what comes twice is dropped.
 
-use std::{cmp::Reverse, collections::HashSet};
+use std::cmp::Reverse;
 
 use perdure_kernel::{NamespaceId, Timestamp, VisibilityRecord};
 use perdure_persistence::{
     Operation, StoreResult,
-    visibility::{CLOSES_FOLLOWED_MAX, Page, Position, Snapshot},
+    visibility::{CLOSES_FOLLOWED_MAX, Page, Position, Snapshot, open_section},
 };
 use perdure_visibility::{Query, SortKey};
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
@@ -22,6 +22,9 @@ use super::{
 };
 
 const OPERATION: Operation = Operation::ListVisibility;
+
+/// The number of the last close that was written; 0 before the first.
+const LAST_CLOSE: &str = "SELECT last_close FROM run_sequence";
 
 pub(in crate::sqlite) async fn list(
     pool: &SqlitePool,
@@ -43,11 +46,6 @@ pub(in crate::sqlite) async fn list(
     }
 }
 
-/// Whether a place is among what was open when the listing began.
-fn is_open(key: &SortKey) -> bool {
-    key.close_time == Reverse(Timestamp::MAX)
-}
-
 struct Listing<'a> {
     pool: &'a SqlitePool,
     namespace: &'a NamespaceId,
@@ -57,7 +55,7 @@ struct Listing<'a> {
 impl Listing<'_> {
     async fn first(&self, limit: usize) -> StoreResult<Page> {
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(COLUMNS).push(", (SELECT last_close FROM run_sequence) AS last_close, ");
+        sql.push("SELECT ").push(COLUMNS).push(", (").push(LAST_CLOSE).push(") AS last_close, ");
         self.newest_close(&mut sql);
         sql.push(" AS newest_close");
         let rows = self.rows(sql, Part::All, None, limit).await?;
@@ -91,13 +89,12 @@ impl Listing<'_> {
 
     /// Whether what has closed since the listing began is little enough to look through for each page.
     async fn can_follow(&self, snapshot: &Snapshot, key: &SortKey) -> StoreResult<bool> {
-        const LAST: &str = "SELECT last_close FROM run_sequence";
-        if !is_open(key) {
+        if !key.is_open() {
             return Ok(true);
         }
         let closes = snapshot.closes.cast_signed();
         let max = i64::try_from(CLOSES_FOLLOWED_MAX).unwrap_or(i64::MAX);
-        let last: i64 = sqlx::query_scalar(LAST).fetch_one(self.pool).await.map_err(read_failed(OPERATION))?;
+        let last: i64 = sqlx::query_scalar(LAST_CLOSE).fetch_one(self.pool).await.map_err(read_failed(OPERATION))?;
         let (Some(division), true) = (self.query.division(), last.saturating_sub(closes) > max) else {
             return Ok(last.saturating_sub(closes) <= max);
         };
@@ -112,22 +109,14 @@ impl Listing<'_> {
 
     async fn next(&self, snapshot: Snapshot, key: &SortKey, limit: usize) -> StoreResult<Page> {
         let seen = snapshot.closes.cast_signed();
-        let in_open = is_open(key);
         let mut open = Vec::new();
-        if in_open {
+        if key.is_open() {
             open = self.records(Part::Open, Some(key), limit).await?;
-            open.extend(self.records(Part::ClosedSince(seen), Some(key), limit).await?);
-            open.sort_by(|a, b| (Reverse(a.start_time), &a.key.run_id).cmp(&(Reverse(b.start_time), &b.key.run_id)));
-            let mut known = HashSet::new();
-            // Of one that closed between the two questions, what it is now.
-            open.reverse();
-            open.retain(|record| known.insert(record.key.clone()));
-            open.reverse();
-            open.truncate(limit);
+            open = open_section(open, self.records(Part::ClosedSince(seen), Some(key), limit).await?, limit);
         }
         let mut closed = Vec::new();
         if open.len() < limit {
-            let key = (!in_open).then_some(key);
+            let key = (!key.is_open()).then_some(key);
             let part = Part::ClosedUpTo(seen, snapshot.newest_close.as_nanos());
             closed = self.records(part, key, limit - open.len()).await?;
         }
