@@ -30,8 +30,9 @@ from worker import serve  # noqa: E402
 
 # A command that waits for the server ends by itself before this.
 COMMAND_SECONDS = 60
-# How long an `until` is repeated. Temporal's lists lag behind by some seconds.
-UNTIL_SECONDS = 40
+# How long an `until` is repeated. Temporal's lists lag behind by some seconds. Whether a deleted namespace is empty it
+# looks 1, 3, 7, 15, 31, 63 and 127 s after the first time, and that comes some seconds after the call.
+UNTIL_SECONDS = 150
 UNTIL_PAUSE = 0.2
 # What the server under test says of a call that it does not serve. What follows in the script is not waited for then.
 NOT_SERVED = "is not served by this server"
